@@ -1,0 +1,6 @@
+//! Point-in-time stress indicators for the Bitcoin mining industry.
+//!
+//! The modules in reading order; dependencies run one way, down this list:
+//! `domain` (pure) ← `sources`, `store`, `simulated` ← `worker`, `api` ← `cli`.
+
+pub mod domain;
