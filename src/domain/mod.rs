@@ -2,5 +2,16 @@
 //!
 //! Nothing here does I/O, reads a clock, draws a random number, or knows SQL, HTTP or JSON: time,
 //! parameters and data come in as arguments. Everything else in the crate may use this module.
+//!
+//! Reading order: [`time`] and [`catalog`]; [`observation`] for the two clocks and V(T, S);
+//! [`append`] for what is stored; [`rules`] and [`choice`] for which source serves; [`network`] for
+//! what is derived, with formulas in [`indicators`].
 
+pub mod append;
+pub mod catalog;
+pub mod choice;
+pub mod indicators;
+pub mod network;
+pub mod observation;
+pub mod rules;
 pub mod time;

@@ -1,0 +1,436 @@
+//! Which source serves which period of a view.
+//!
+//! The periods are walked in order, beginning with the preferred source that has a value. A period
+//! leaves the current source only when that source has no value there and its value is overdue;
+//! until then the period is not served. A preferred source takes over again once it has had values
+//! for seven periods running. So every choice follows from V(T, S) and the rules in force at T.
+
+use std::ops::Range;
+
+use super::observation::{Moment, Period, SeriesLog, Winner};
+use super::rules::{RuleBook, SourceRules, Timing};
+use super::time::Timestamp;
+
+/// How many periods running a preferred source must have values for before it takes over.
+pub const PERIODS_TO_TAKE_OVER: u32 = 7;
+
+/// Who serves a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// The candidate of this index.
+    By(usize),
+    /// Nobody: no candidate has a value, and the current one's is overdue.
+    Hole,
+    /// Not served yet: the current candidate's value may still come.
+    Pending,
+}
+
+/// One log laid out along the periods of its [`Group`].
+#[derive(Debug, Clone)]
+struct Field<'a> {
+    log: &'a SeriesLog,
+    periods: Vec<Option<Period<'a>>>,
+}
+
+/// A source that could serve the group: one log for each of the group's metrics.
+#[derive(Debug, Clone)]
+struct Candidate<'a> {
+    source: &'a str,
+    fields: Vec<Field<'a>>,
+}
+
+/// Series of one or more metrics that must come from one source in each period.
+#[derive(Debug, Clone)]
+pub struct Group<'a> {
+    periods: Vec<(Timestamp, Timestamp)>,
+    candidates: Vec<Candidate<'a>>,
+    metrics: Vec<&'static str>,
+}
+
+/// A group as seen at one moment: who serves each period.
+#[derive(Debug, Clone)]
+pub struct GroupView<'g, 'a> {
+    group: &'g Group<'a>,
+    moment: Moment,
+    /// Candidates in order of priority, as indexes into the group.
+    order: Vec<usize>,
+    /// The first period of the view; `served` begins there.
+    from: usize,
+    served: Vec<Served>,
+    /// The next instant at which a pending period changes without any new row.
+    pub next_change: Option<Timestamp>,
+}
+
+impl<'a> Group<'a> {
+    /// Lays the logs of `metrics` out along `periods` (start and end, ascending).
+    ///
+    /// A source is a candidate when it has a log for every metric.
+    #[must_use]
+    pub fn new(
+        metrics: &[&'static str],
+        logs: impl Iterator<Item = &'a SeriesLog> + Clone,
+        periods: Vec<(Timestamp, Timestamp)>,
+    ) -> Self {
+        let mut sources: Vec<&str> = logs.clone().map(|log| log.key.source.as_str()).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        let candidate = |source: &'a str| {
+            let field = |metric: &&'static str| {
+                let log = logs.clone().find(|log| log.key.source == source && log.key.metric.slug == *metric)?;
+                Some(Field { log, periods: lay_out(log, &periods) })
+            };
+            let fields = metrics.iter().map(field).collect::<Option<Vec<_>>>()?;
+            Some(Candidate { source, fields })
+        };
+        let candidates = sources.into_iter().filter_map(candidate).collect();
+        Self { candidates, metrics: metrics.to_vec(), periods }
+    }
+
+    #[must_use]
+    pub fn periods(&self) -> &[(Timestamp, Timestamp)] {
+        &self.periods
+    }
+
+    /// Every `known_at` that the view holds for a period: all candidates, all `fields`, all versions.
+    pub fn known_times(&self, period: usize, field: usize, moment: Moment) -> impl Iterator<Item = Timestamp> {
+        self.candidates
+            .iter()
+            .filter_map(move |candidate| candidate.fields[field].periods[period])
+            .flat_map(move |period| period.visible(moment).map(|version| version.known_at))
+    }
+
+    /// The first instant T at which V(T, S) serves the period; `None` if none up to `moment.at`.
+    #[must_use]
+    pub fn first_served(&self, period: usize, rules: &RuleBook, moment: Moment) -> Option<Timestamp> {
+        let [only] = self.candidates.as_slice() else {
+            return self.first_served_among_many(period, rules, moment);
+        };
+        only.first_known(period, moment.batch).filter(|&at| at <= moment.at)
+    }
+
+    /// With several candidates the choice depends on time itself, so each instant at which the
+    /// answer can change is tried in order.
+    fn first_served_among_many(&self, period: usize, rules: &RuleBook, moment: Moment) -> Option<Timestamp> {
+        let mut instants: Vec<Timestamp> = Vec::new();
+        for candidate in &self.candidates {
+            for field in &candidate.fields {
+                let versions = field.periods[period].map_or(&[][..], |period| period.versions);
+                instants.extend(versions.iter().map(|version| version.known_at));
+            }
+        }
+        instants.sort_unstable();
+        let rules_then = rules.in_force(moment);
+        for candidate in &self.candidates {
+            let overdue = candidate.timing(rules_then).overdue_after(self.periods[period].1);
+            instants.push(Timestamp::from_micros(overdue.micros() + 1));
+        }
+        instants.sort_unstable();
+        instants.dedup();
+        instants.into_iter().filter(|&at| at <= moment.at).find(|&at| {
+            let then = Moment { at, ..moment };
+            let view = self.view_of(period..period + 1, rules.in_force(then), then);
+            matches!(view.served(period), Served::By(_))
+        })
+    }
+
+    /// Who serves each period at a moment, under the rules in force then.
+    #[must_use]
+    pub fn view(&self, rules: &SourceRules, moment: Moment) -> GroupView<'_, 'a> {
+        self.view_of(0..self.periods.len(), rules, moment)
+    }
+
+    /// The same for some periods only. With several candidates the walk still begins at the first
+    /// period, because a choice depends on the ones before it.
+    #[must_use]
+    pub fn view_of(&self, periods: Range<usize>, rules: &SourceRules, moment: Moment) -> GroupView<'_, 'a> {
+        let mut order: Vec<usize> = (0..self.candidates.len()).collect();
+        order.sort_by_key(|&index| rules.rank(self.candidates[index].source));
+        let mut walk = Walk::new(self, rules, moment, &order, periods.end);
+        let begin = if order.len() > 1 { 0 } else { periods.start };
+        for period in begin..periods.start {
+            walk.serve(period);
+        }
+        let from = periods.start;
+        let served = periods.map(|period| walk.serve(period)).collect();
+        GroupView { group: self, moment, order, from, served, next_change: walk.next_change }
+    }
+}
+
+impl Candidate<'_> {
+    fn has_value(&self, period: usize, moment: Moment) -> bool {
+        self.fields.iter().all(|field| field.periods[period].is_some_and(|at| at.value(moment).is_some()))
+    }
+
+    /// When the last of the fields got its first value; `None` if one never did.
+    fn first_known(&self, period: usize, batch: i64) -> Option<Timestamp> {
+        let mut latest = Timestamp::MIN;
+        for field in &self.fields {
+            latest = latest.max(field.periods[period]?.first_known(batch)?);
+        }
+        Some(latest)
+    }
+
+    /// The timing of the candidate: that of its latest metric.
+    fn timing(&self, rules: &SourceRules) -> Timing {
+        let of = |field: &Field<'_>| {
+            let key = &field.log.key;
+            rules.timing(&key.source, key.metric.slug, key.resolution)
+        };
+        let mut timings = self.fields.iter().map(of);
+        let first = timings.next().unwrap_or(Timing {
+            lag: super::time::Span::ZERO,
+            cadence: super::time::Span::ZERO,
+            grace: super::time::Span::ZERO,
+        });
+        timings.fold(first, |latest, timing| if timing.lag > latest.lag { timing } else { latest })
+    }
+}
+
+/// The state of the walk along the periods.
+struct Walk<'w, 'a> {
+    group: &'w Group<'a>,
+    moment: Moment,
+    /// By rank: the candidate, its timing, and for how many periods running it has had values.
+    ranked: Vec<(usize, Timing, u32)>,
+    /// Rank of the source that serves now.
+    current: usize,
+    next_change: Option<Timestamp>,
+}
+
+impl<'w, 'a> Walk<'w, 'a> {
+    fn new(group: &'w Group<'a>, rules: &SourceRules, moment: Moment, order: &[usize], count: usize) -> Self {
+        let ranked: Vec<_> =
+            order.iter().map(|&index| (index, group.candidates[index].timing(rules), 0)).collect();
+        let has_any = |&(index, _, _): &(usize, Timing, u32)| {
+            (0..count).any(|period| group.candidates[index].has_value(period, moment))
+        };
+        let current = if ranked.len() > 1 { ranked.iter().position(has_any).unwrap_or(0) } else { 0 };
+        Self { group, moment, ranked, current, next_change: None }
+    }
+
+    fn serve(&mut self, period: usize) -> Served {
+        if self.ranked.is_empty() {
+            return Served::Hole;
+        }
+        let mut first_with_value = None;
+        for rank in 0..self.ranked.len() {
+            let (index, _, running) = &mut self.ranked[rank];
+            let has_value = self.group.candidates[*index].has_value(period, self.moment);
+            *running = if has_value { *running + 1 } else { 0 };
+            if has_value && first_with_value.is_none() {
+                first_with_value = Some(rank);
+            }
+        }
+        let takes_over = |&(_, _, running): &(usize, Timing, u32)| running >= PERIODS_TO_TAKE_OVER;
+        if let Some(rank) = self.ranked[..self.current].iter().position(takes_over) {
+            self.current = rank;
+        }
+        let (index, timing, running) = self.ranked[self.current];
+        if running > 0 {
+            return Served::By(index);
+        }
+        let overdue_after = timing.overdue_after(self.group.periods[period].1);
+        if self.moment.at <= overdue_after {
+            let change = Timestamp::from_micros(overdue_after.micros() + 1);
+            self.next_change = Some(self.next_change.map_or(change, |next| next.min(change)));
+            return Served::Pending;
+        }
+        match first_with_value {
+            Some(rank) => {
+                self.current = rank;
+                Served::By(self.ranked[rank].0)
+            }
+            None => Served::Hole,
+        }
+    }
+}
+
+impl<'a> GroupView<'_, 'a> {
+    #[must_use]
+    pub fn served(&self, period: usize) -> Served {
+        self.served[period - self.from]
+    }
+
+    /// The source that serves a period.
+    #[must_use]
+    pub fn source(&self, period: usize) -> Option<&'a str> {
+        match self.served(period) {
+            Served::By(index) => Some(self.group.candidates[index].source),
+            Served::Hole | Served::Pending => None,
+        }
+    }
+
+    /// The value of one of the group's metrics in a served period.
+    #[must_use]
+    pub fn value(&self, period: usize, field: usize) -> Option<f64> {
+        match self.served(period) {
+            Served::By(index) => self.group.candidates[index].fields[field].periods[period]?.value(self.moment),
+            Served::Hole | Served::Pending => None,
+        }
+    }
+
+    /// The winning version of a group of one metric, with its source and all its versions: the
+    /// served one, or in a hole the withdrawal of the most preferred source that has one.
+    #[must_use]
+    pub fn winner(&self, period: usize) -> Option<(&'a SeriesLog, Period<'a>, Winner<'a>)> {
+        let of = |index: usize| {
+            let field = self.group.candidates[index].fields.first()?;
+            let stored = field.periods[period]?;
+            Some((field.log, stored, stored.winner(self.moment)?))
+        };
+        match self.served(period) {
+            Served::By(index) => of(index),
+            Served::Hole => self.order.iter().find_map(|&index| of(index)),
+            // A withdrawal by the only source is shown at once: nobody else could serve the period.
+            Served::Pending if self.order.len() == 1 => of(self.order[0]),
+            Served::Pending => None,
+        }
+    }
+
+    /// The newest period that is served, with its source and the timing of that source.
+    #[must_use]
+    pub fn newest(&self, rules: &SourceRules) -> Option<Newest<'a>> {
+        let (period, index) = self.served.iter().enumerate().rev().find_map(|(period, served)| match served {
+            Served::By(index) => Some((self.from + period, *index)),
+            Served::Hole | Served::Pending => None,
+        })?;
+        let candidate = &self.group.candidates[index];
+        let timing = candidate.timing(rules);
+        let observed_until = self.group.periods[period].1;
+        Some(Newest { period, source: candidate.source, observed_until, timing })
+    }
+
+    /// The metrics of the group, in the order of its fields.
+    #[must_use]
+    pub fn metrics(&self) -> &[&'static str] {
+        &self.group.metrics
+    }
+}
+
+/// The newest served period of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Newest<'a> {
+    pub period: usize,
+    pub source: &'a str,
+    pub observed_until: Timestamp,
+    pub timing: Timing,
+}
+
+/// The periods of a log in the places that `periods` gives them; both ascend.
+fn lay_out<'a>(log: &'a SeriesLog, periods: &[(Timestamp, Timestamp)]) -> Vec<Option<Period<'a>>> {
+    let mut stored = log.periods().peekable();
+    periods
+        .iter()
+        .map(|&(start, _)| {
+            while stored.next_if(|period| period.start < start).is_some() {}
+            stored.next_if(|period| period.start == start)
+        })
+        .collect()
+}
+
+/// Start and end of every period that any of the logs has, ascending.
+#[must_use]
+pub fn union_of_periods<'a>(logs: impl Iterator<Item = &'a SeriesLog>) -> Vec<(Timestamp, Timestamp)> {
+    let mut periods: Vec<_> =
+        logs.flat_map(|log| log.periods().map(|period| (period.start, period.end)).collect::<Vec<_>>()).collect();
+    periods.sort_unstable();
+    periods.dedup_by_key(|&mut (start, _)| start);
+    periods
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalog::find_metric;
+    use super::super::observation::{Basis, Reading, Resolution, SeriesKey, StoredRow, Version};
+    use super::super::rules::{SourceRules, SourceRulesVersion};
+    use super::super::time::{Day, Span};
+    use super::*;
+
+    const LATE: Moment = Moment { at: Day::from_epoch_days(10_000).start(), batch: 99 };
+
+    /// A log of `source` with a value on each of the days, known a day after the day's end.
+    fn log(source: &str, days: impl IntoIterator<Item = i32>) -> SeriesLog {
+        let row = |day: i32| StoredRow {
+            period_start: Day::from_epoch_days(day).start(),
+            period_end: Day::from_epoch_days(day).end(),
+            version: Version {
+                known_at: Day::from_epoch_days(day).end().plus(Span::DAY),
+                batch: 1,
+                reading: Reading::Value(f64::from(day)),
+                basis: Basis::Assumed,
+            },
+        };
+        let key = SeriesKey {
+            metric: find_metric("price_usd").unwrap(),
+            subject: "btc".into(),
+            source: source.into(),
+            resolution: Resolution::Day,
+        };
+        SeriesLog::empty(key).with_rows(days.into_iter().map(row).collect())
+    }
+
+    fn rules() -> SourceRules {
+        SourceRules { priority: vec!["first".into(), "second".into()], lags: vec![], restating: vec![] }
+    }
+
+    fn book() -> RuleBook {
+        let first = SourceRulesVersion { version: 1, effective_at: Timestamp::MIN, batch: 1, rules: rules() };
+        RuleBook::new(vec![first]).unwrap()
+    }
+
+    /// The sources that serve each period: `1` first, `2` second, `-` hole, `.` pending.
+    fn picture(logs: &[SeriesLog], moment: Moment) -> String {
+        let group = Group::new(&["price_usd"], logs.iter(), union_of_periods(logs.iter()));
+        let view = group.view(&rules(), moment);
+        (0..group.periods().len())
+            .map(|period| match (view.served(period), view.source(period)) {
+                (Served::Pending, _) => '.',
+                (_, Some("first")) => '1',
+                (_, Some(_)) => '2',
+                _ => '-',
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_gap_is_filled_and_the_preferred_source_returns_after_seven() {
+        let logs = [log("first", (0..5).chain(6..20)), log("second", 0..20)];
+        assert_eq!(picture(&logs, LATE), "11111222222211111111");
+    }
+
+    #[test]
+    fn a_source_that_begins_later_leaves_the_past_to_the_other() {
+        let logs = [log("first", 10..20), log("second", 0..20)];
+        assert_eq!(picture(&logs, LATE), "22222222222222221111");
+    }
+
+    #[test]
+    fn a_late_value_is_waited_for_one_cadence() {
+        let logs = [log("first", 0..5), log("second", 0..6)];
+        let overdue = Day::from_epoch_days(5).end().plus(Span::DAY.times(2));
+        let moment = |at| Moment { at, batch: 99 };
+        assert_eq!(picture(&logs, moment(overdue)), "11111.");
+        assert_eq!(picture(&logs, moment(overdue.plus(Span::from_micros(1)))), "111112");
+    }
+
+    #[test]
+    fn first_served_is_when_the_wait_ends() {
+        let logs = [log("first", 0..5), log("second", 0..6)];
+        let group = Group::new(&["price_usd"], logs.iter(), union_of_periods(logs.iter()));
+        let expected = Day::from_epoch_days(5).end().plus(Span::DAY.times(2)).plus(Span::from_micros(1));
+        assert_eq!(group.first_served(5, &book(), LATE), Some(expected));
+        assert_eq!(group.first_served(4, &book(), LATE), Some(Day::from_epoch_days(5).end()));
+        assert_eq!(group.first_served(5, &book(), Moment { at: Timestamp::MIN, ..LATE }), None);
+    }
+
+    #[test]
+    fn metrics_of_one_group_come_from_one_source() {
+        let mut fees = log("second", 0..3);
+        fees.key.metric = find_metric("fees_btc").unwrap();
+        let logs = [log("first", 0..3), log("second", 0..3), fees];
+        let group = Group::new(&["price_usd", "fees_btc"], logs.iter(), union_of_periods(logs.iter()));
+        let view = group.view(&rules(), LATE);
+        assert_eq!(view.source(1), Some("second"));
+        assert_eq!((view.value(1, 0), view.value(1, 1)), (Some(1.0), Some(1.0)));
+    }
+}
