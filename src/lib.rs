@@ -4,3 +4,5 @@
 //! `domain` (pure) ← `sources`, `store`, `simulated` ← `worker`, `api` ← `cli`.
 
 pub mod domain;
+pub mod sources;
+pub mod store;

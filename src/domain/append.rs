@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::observation::{Basis, Reading, Version};
+use super::observation::{Basis, Reading, SeriesKey, Version};
 use super::time::{Span, Timestamp};
 
 /// A row of a payload, before it is decided whether it is new.
@@ -14,6 +14,15 @@ pub struct Incoming {
     pub reading: Reading,
     /// When the publisher says it was known; `None` where nobody says.
     pub known_at: Option<Timestamp>,
+}
+
+/// A row of a payload with the series and period it is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arrival {
+    pub key: SeriesKey,
+    pub period_start: Timestamp,
+    pub period_end: Timestamp,
+    pub incoming: Incoming,
 }
 
 /// What the rule has to know about the moment of storing.
@@ -38,8 +47,6 @@ pub enum Refusal {
     KnownInFuture,
     /// It claims to be known before its period was over.
     KnownBeforePeriodEnd,
-    /// The value is outside the plausible range of its metric.
-    OutOfRange,
     /// The payload gives two values for the same period and time of knowledge.
     ConflictInPayload,
 }
@@ -51,7 +58,6 @@ impl Refusal {
             Self::PeriodNotClosed => "period_not_closed",
             Self::KnownInFuture => "known_in_future",
             Self::KnownBeforePeriodEnd => "known_before_period_end",
-            Self::OutOfRange => "out_of_range",
             Self::ConflictInPayload => "conflict_in_payload",
         }
     }

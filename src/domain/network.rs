@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::choice::{Group, GroupView, Served, union_of_periods};
 use super::indicators::hashprice;
-use super::indicators::statistics::{Missing, Scratch, round_significant};
+use super::indicators::statistics::{HoleLimit, Minimum, Missing, Scratch, WindowRule, round_significant};
 use super::observation::{Moment, Resolution, SeriesLog};
 use super::rules::RuleBook;
 use super::time::{Day, Timestamp};
@@ -19,7 +19,7 @@ use super::time::{Day, Timestamp};
 pub const DERIVED_DIGITS: usize = 10;
 
 /// The longest window of any metric here, in days.
-const LONGEST_WINDOW: usize = hashprice::LEVEL_WINDOW_DAYS;
+const LONGEST_WINDOW: usize = hashprice::LEVEL_DAYS;
 
 /// The metrics of a day that must come from one source, in the order of the chain group's fields.
 const CHAIN: [&str; 3] = ["hashrate_h_per_s", "fees_btc", "issuance_btc"];
@@ -64,9 +64,8 @@ pub enum NetworkMetric {
 /// Which days before its own a metric reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
-    /// The own day and the days before it, so many in all; at least `needed` of them must be known
-    /// for a value to exist.
-    Window { days: usize, needed: usize },
+    /// The own day and the days before it, so many in all.
+    Window(WindowRule),
     /// The own day and the one so many days before, both needed.
     Pair { days: usize },
 }
@@ -106,13 +105,13 @@ impl NetworkMetric {
 
     const fn reach(self) -> Reach {
         match self {
-            Self::HashpriceUsd | Self::HashpriceBtc => Reach::Window { days: 1, needed: 1 },
+            Self::HashpriceUsd | Self::HashpriceBtc => Reach::Window(WindowRule::moving_average(1)),
             Self::Ma7 | Self::RevenueOverHashrate7 => {
-                Reach::Window { days: 7, needed: 7 - hashprice::MEAN_WINDOW_7.holes_allowed(7) }
+                Reach::Window(WindowRule::moving_average(hashprice::WEEK_DAYS))
             }
-            Self::Percentile | Self::Drawdown | Self::ZLog | Self::ZRobust => {
-                Reach::Window { days: LONGEST_WINDOW, needed: hashprice::LEVEL_MINIMUM_DAYS }
-            }
+            Self::Percentile | Self::Drawdown => Reach::Window(hashprice::rank_rule(LONGEST_WINDOW)),
+            Self::ZLog => Reach::Window(hashprice::mean_rule(LONGEST_WINDOW)),
+            Self::ZRobust => Reach::Window(hashprice::median_rule(LONGEST_WINDOW)),
             Self::Change7d => Reach::Pair { days: 7 },
         }
     }
@@ -145,7 +144,7 @@ impl NetworkMetric {
     /// The days read besides the own one, as indexes, oldest first.
     fn other_days(self, day: usize) -> Range<usize> {
         match self.reach() {
-            Reach::Window { days, .. } => (day + 1).saturating_sub(days)..day,
+            Reach::Window(rule) => (day + 1).saturating_sub(rule.days)..day,
             Reach::Pair { days } => day.checked_sub(days).map_or(0..0, |earlier| earlier..earlier + 1),
         }
     }
@@ -562,6 +561,13 @@ impl FirstServed {
         Self { from, own, reach }
     }
 
+    /// Days from the first known one of these to `day`, both included.
+    fn life_until(&self, day: usize) -> usize {
+        let reach = if self.reach.is_empty() { &self.own } else { &self.reach };
+        let begin = reach.iter().position(Option::is_some).map_or(day, |place| self.from + place);
+        (day + 1).saturating_sub(begin)
+    }
+
     /// The first instant at which the day's own inputs are known, and as many of the others as a
     /// value needs.
     fn computable(&self, metric: NetworkMetric, day: usize) -> Option<Timestamp> {
@@ -569,7 +575,7 @@ impl FirstServed {
         let reach = if self.reach.is_empty() { &self.own } else { &self.reach };
         let others = metric.other_days(day);
         let needed = match metric.reach() {
-            Reach::Window { needed, .. } => needed.saturating_sub(1),
+            Reach::Window(rule) => values_needed(rule, self.life_until(day)).saturating_sub(1),
             Reach::Pair { .. } => 1,
         };
         let mut later: Vec<Timestamp> = Vec::new();
@@ -587,5 +593,24 @@ impl FirstServed {
         let missing = needed - known;
         later.sort_unstable();
         later.get(missing - 1).copied()
+    }
+}
+
+/// How many days of a window must have a value, when the series has lived for `life` days.
+fn values_needed(rule: WindowRule, life: usize) -> usize {
+    if matches!(rule.minimum, Minimum::Days(days) if life < days) {
+        return usize::MAX;
+    }
+    let window = life.min(rule.days);
+    let minimum = match rule.minimum {
+        Minimum::Days(days) => days.min(window),
+        Minimum::Observations(count) => count,
+    };
+    match rule.holes {
+        HoleLimit::Unlimited => minimum,
+        HoleLimit::Percent(percent) => {
+            let holes = window * usize::from(percent) / 100;
+            (window - holes).max(if matches!(rule.minimum, Minimum::Observations(_)) { minimum } else { 0 })
+        }
     }
 }

@@ -1,0 +1,57 @@
+//! Schema, catalog and the first version of each rule.
+
+use sqlx::migrate::Migrator;
+use sqlx::{Connection, PgConnection, PgPool};
+
+use super::database::{Mode, claim_mode};
+use super::{StoreError, head, rule};
+use crate::domain::catalog::METRICS;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Brings the schema up to date, claims the database for a mode, and writes the catalog and the
+/// first rules. Any number of processes may do so at once; twice is once.
+///
+/// # Errors
+/// [`StoreError::WrongMode`] if the database holds the other kind of data; otherwise what the
+/// database said.
+pub async fn migrate(pool: &PgPool, wanted: Mode) -> Result<Mode, StoreError> {
+    MIGRATIONS.run(pool).await?;
+    let mut connection = pool.acquire().await?;
+    let mode = claim_mode(&mut connection, wanted).await?;
+    write_catalog(&mut connection).await?;
+    write_first_rules(&mut connection).await?;
+    Ok(mode)
+}
+
+async fn write_catalog(connection: &mut PgConnection) -> Result<(), StoreError> {
+    for metric in METRICS {
+        sqlx::query!(
+            "/* write_catalog */ insert into metric (metric, unit, kind, method, definition) values ($1, $2, $3, $4, $5)
+             on conflict (metric) do update
+             set unit = excluded.unit, kind = excluded.kind, method = excluded.method, definition = excluded.definition
+             where (metric.unit, metric.kind, metric.method, metric.definition)
+                 is distinct from (excluded.unit, excluded.kind, excluded.method, excluded.definition)",
+            metric.slug,
+            metric.unit,
+            metric.kind.name(),
+            metric.method(),
+            metric.definition,
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn write_first_rules(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let mut transaction = connection.begin().await?;
+    let batch = head::take_head(&mut transaction).await?;
+    if rule::append_first_source_rules(&mut transaction, batch).await? {
+        head::record_batch(&mut transaction, batch, None, 1).await?;
+        transaction.commit().await?;
+    } else {
+        transaction.rollback().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! PostgreSQL: the only place with SQL.
+//!
+//! Free functions, one topic a file, taking a connection; the caller opens and commits
+//! transactions. What appends something that readers see first takes [`head`] and holds it.
+
+pub mod database;
+pub mod evidence;
+pub mod head;
+pub mod migrate;
+pub mod observation;
+pub mod rule;
+pub mod run;
+
+use crate::domain::time::NotATime;
+
+/// What can go wrong between us and the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("database: {0}")]
+    Sqlx(#[from] sqlx::Error),
+    #[error("migration: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A row that does not fit the type it is read into.
+    #[error("table {table}, column {column}: unexpected {found:?}")]
+    Unexpected { table: &'static str, column: &'static str, found: String },
+    #[error("this database holds {found} data and cannot be used as {wanted}; name another --data-dir or DATABASE_URL")]
+    WrongMode { found: String, wanted: &'static str },
+    #[error("compressing raw bytes: {0}")]
+    Compress(#[source] std::io::Error),
+    #[error(transparent)]
+    NotATime(#[from] NotATime),
+}
+
+impl StoreError {
+    /// Whether trying again later may help: the database is away, not wrong.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::Sqlx(
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
+            )
+        )
+    }
+}

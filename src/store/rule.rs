@@ -1,0 +1,156 @@
+//! Rules as rows: versioned configuration that views of the past keep using.
+
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use super::StoreError;
+use super::head::Batch;
+use crate::domain::rules::{LagRule, RuleBook, SourceRules, SourceRulesVersion};
+use crate::domain::time::{Span, Timestamp};
+
+const SOURCES: &str = "sources";
+
+/// The body of the rule `sources` as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourcesBody {
+    priority: Vec<String>,
+    lags: Vec<LagBody>,
+    restating: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LagBody {
+    source: Option<String>,
+    metric: Option<String>,
+    lag_seconds: i64,
+}
+
+impl From<&SourceRules> for SourcesBody {
+    fn from(rules: &SourceRules) -> Self {
+        let lag = |rule: &LagRule| LagBody {
+            source: rule.source.clone(),
+            metric: rule.metric.clone(),
+            lag_seconds: rule.lag.seconds(),
+        };
+        Self {
+            priority: rules.priority.clone(),
+            lags: rules.lags.iter().map(lag).collect(),
+            restating: rules.restating.clone(),
+        }
+    }
+}
+
+impl From<SourcesBody> for SourceRules {
+    fn from(body: SourcesBody) -> Self {
+        let lag = |body: LagBody| LagRule {
+            source: body.source,
+            metric: body.metric,
+            lag: Span::SECOND.times(body.lag_seconds),
+        };
+        Self {
+            priority: body.priority,
+            lags: body.lags.into_iter().map(lag).collect(),
+            restating: body.restating,
+        }
+    }
+}
+
+/// The rules that a new database begins with: a vendor's daily file is a day late.
+#[must_use]
+pub fn first_source_rules() -> SourceRules {
+    SourceRules {
+        priority: vec!["coinmetrics".to_owned()],
+        lags: vec![LagRule { source: None, metric: None, lag: Span::DAY }],
+        restating: vec!["coinmetrics".to_owned()],
+    }
+}
+
+/// Appends the first version, in force from the beginning of time, unless there is one; says
+/// whether it did.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn append_first_source_rules(connection: &mut PgConnection, batch: Batch) -> Result<bool, StoreError> {
+    let exists = sqlx::query_scalar!(
+        r#"/* first_source_rules_exist */ select exists (select from rule where rule = $1) as "exists!""#,
+        SOURCES
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if exists {
+        return Ok(false);
+    }
+    insert(connection, 1, Timestamp::MIN, batch, &first_source_rules()).await?;
+    Ok(true)
+}
+
+/// Appends the next version, in force from the batch's own moment on, and gives its number.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn append_source_rules(
+    connection: &mut PgConnection,
+    batch: Batch,
+    rules: &SourceRules,
+) -> Result<i32, StoreError> {
+    let version = sqlx::query_scalar!(
+        r#"/* next_rule_version */ select coalesce(max(version), 0) + 1 as "version!" from rule where rule = $1"#,
+        SOURCES
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    insert(connection, version, batch.recorded_at, batch, rules).await?;
+    Ok(version)
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    version: i32,
+    effective_at: Timestamp,
+    batch: Batch,
+    rules: &SourceRules,
+) -> Result<(), StoreError> {
+    let body = SourcesBody::from(rules);
+    let text = serde_json::to_string(&body).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let hash = blake3::hash(text.as_bytes());
+    sqlx::query!(
+        "/* insert_rule */ insert into rule (rule, version, effective_at, batch, hash, body) values ($1, $2, $3, $4, $5, $6)",
+        SOURCES,
+        version,
+        chrono::DateTime::from(effective_at),
+        batch.number,
+        hash.as_bytes(),
+        Json(body) as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Every version of the rule `sources`.
+///
+/// # Errors
+/// [`StoreError::Unexpected`] if there is none: the database was not migrated.
+pub async fn read_rule_book(connection: &mut PgConnection) -> Result<RuleBook, StoreError> {
+    let rows = sqlx::query!(
+        r#"/* read_rule_book */ select version, effective_at, batch, body as "body: Json<SourcesBody>"
+           from rule where rule = $1 order by version"#,
+        SOURCES
+    )
+    .fetch_all(connection)
+    .await?;
+    let versions = rows.into_iter().map(|row| SourceRulesVersion {
+        version: row.version,
+        effective_at: row.effective_at.into(),
+        batch: row.batch,
+        rules: row.body.0.into(),
+    });
+    RuleBook::new(versions.collect()).ok_or_else(|| StoreError::Unexpected {
+        table: "rule",
+        column: "rule",
+        found: "no rules; run `miner-signals migrate`".to_owned(),
+    })
+}
