@@ -332,7 +332,7 @@ impl NetworkView<'_, '_> {
         let usd = btc.ok().zip(self.price.value(day, 0)).map(|(btc, price)| btc * price);
         self.btc.push(btc);
         self.usd.push(usd);
-        self.log_usd.push(usd.filter(|&usd| usd > 0.0).map(f64::ln));
+        self.log_usd.push(usd.map(f64::ln));
         self.hashrate.push(self.chain.value(day, Input::Hashrate.field()));
     }
 
@@ -436,7 +436,8 @@ impl NetworkView<'_, '_> {
     }
 
     /// Whether a day's row is withheld because one of its own inputs may still come.
-    fn is_pending(&self, metric: NetworkMetric, day: usize) -> bool {
+    #[must_use]
+    pub fn is_pending(&self, metric: NetworkMetric, day: usize) -> bool {
         self.chain.served(day) == Served::Pending
             || (metric.needs_price() && self.price.served(day) == Served::Pending)
     }

@@ -213,7 +213,8 @@ impl Import<'_> {
             }
             let line = bytes.position().map_or(0, csv::Position::line);
             let done = reader.position().byte();
-            let text = String::from_utf8_lossy(&bytes.iter().collect::<Vec<_>>().join(&b','));
+            let joined = bytes.iter().collect::<Vec<_>>().join(&b',');
+            let text = String::from_utf8_lossy(&joined);
             let normalized = match StringRecord::from_byte_record(bytes.clone()) {
                 Ok(record) if record.len() == width => normalize(&record),
                 Ok(record) => Normalized::refused(

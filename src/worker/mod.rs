@@ -5,4 +5,3 @@
 
 pub mod import;
 pub mod ingest;
-pub mod simulate;

@@ -33,7 +33,7 @@
 
 use crate::domain::indicators::statistics::{
     self, HoleLimit, MEAN_HOLES_PERCENT, MEDIAN_HOLES_PERCENT, Minimum, Missing, Scratch,
-    WindowRule, finite, ratio,
+    WindowRule, as_f64, finite, ratio,
 };
 use crate::domain::time::Day;
 
@@ -139,7 +139,7 @@ pub fn reward_144(subsidy_btc: f64, fees_btc: &[f64]) -> Result<f64, Missing> {
         .checked_sub(FEE_BLOCKS)
         .ok_or(Missing::InsufficientHistory)?;
     let fees: f64 = fees_btc[first..].iter().sum();
-    finite(subsidy_btc + fees / 144.0)
+    finite(subsidy_btc + fees / as_f64(FEE_BLOCKS))
 }
 
 /// Spot hashprice in BTC per PH/s per day: `86400 × 10¹⁵ × reward / (difficulty × 2³²)`.

@@ -498,9 +498,9 @@ fn equal(left: f64, right: f64) -> bool {
 
 #[expect(
     clippy::cast_precision_loss,
-    reason = "counts of days are far below 2^53"
+    reason = "counts of days and blocks are far below 2^53"
 )]
-fn as_f64(count: usize) -> f64 {
+pub(super) fn as_f64(count: usize) -> f64 {
     count as f64
 }
 

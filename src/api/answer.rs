@@ -1,0 +1,394 @@
+//! From a request to bytes: the question, the content an endpoint makes of it, and the cache.
+//!
+//! An endpoint is a pure function from a [`Question`] to a [`Content`]. Everything else is here:
+//! strict parameters, the form, the view, the demand for freshness, rendering once, headers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::header::LINK;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse as _, Response};
+use moka::sync::Cache;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::form::{self, Asked, Form};
+use super::number::{append_json, to_json_bytes};
+use super::params::Params;
+use super::problem::{Code, Problem};
+use super::rendered::{Rendered, ResponseFacts, respond};
+use super::snapshot::{Published, Snapshot};
+use super::v1::shapes::{Links, Meta};
+use super::view::{Demand, Freshness, VIEW_PARAMS, View};
+use crate::clock::Clock;
+
+/// Rendered answers are kept up to this many bytes in all.
+const CACHE_BYTES: u64 = 64 << 20;
+/// A rendered answer that nobody asks for is dropped after this long.
+const CACHE_IDLE: Duration = Duration::from_secs(30 * 60);
+
+/// What every handler has at hand.
+#[derive(Clone)]
+pub struct ApiState {
+    pub published: Arc<Published>,
+    pub pool: PgPool,
+    pub clock: Clock,
+    cache: Cache<String, Arc<Cached>>,
+}
+
+impl ApiState {
+    #[must_use]
+    pub fn new(published: Arc<Published>, pool: PgPool, clock: Clock) -> Self {
+        let weigh = |key: &String, cached: &Arc<Cached>| {
+            u32::try_from(key.len() + cached.rendered.size()).unwrap_or(u32::MAX)
+        };
+        let cache = Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).time_to_idle(CACHE_IDLE).build();
+        Self { published, pool, clock, cache }
+    }
+
+    /// The current snapshot.
+    ///
+    /// # Errors
+    /// 503 `starting` before the first one is loaded.
+    pub fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
+        self.published.snapshot().ok_or_else(|| {
+            Problem::new(Code::Starting, "The first snapshot is not loaded yet; try again in a moment.")
+        })
+    }
+}
+
+/// An endpoint: what it takes, in which forms it comes, and how its content is made.
+pub struct Endpoint {
+    /// Parameters besides those that choose the view and the form.
+    pub params: &'static [&'static str],
+    /// The forms it comes in, the default first.
+    pub forms: &'static [Form],
+    /// Makes the content; `subject` of the path (a metric) is in the question.
+    pub content: fn(&Question) -> Result<Content, Problem>,
+    /// Whether `.txt` refuses stale values unless told otherwise.
+    pub text_demands_fresh: bool,
+}
+
+/// What a client asked.
+pub struct Question {
+    pub params: Params,
+    pub form: Form,
+    /// Only the array, without envelope.
+    pub flat: bool,
+    pub view: View,
+    /// The route's path, without suffix.
+    pub path: String,
+    /// The path as it was written.
+    asked_path: String,
+    /// The last step of the path, where the route has one (a metric).
+    pub name: Option<String>,
+}
+
+/// What an endpoint has to say.
+pub struct Content {
+    pub data: Box<dyn Data + Send>,
+    pub meta: Meta,
+    pub freshness: Freshness,
+    /// The cursor of the next page.
+    pub next_cursor: Option<String>,
+}
+
+/// Data that can be written in every form.
+pub trait Data {
+    /// The member `data` of the envelope.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    fn write_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()>;
+    /// A bare array.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    fn flat(&self) -> serde_json::Result<Vec<u8>>;
+    /// CSV with a header line.
+    ///
+    /// # Errors
+    /// When a row is not an object.
+    fn csv(&self) -> serde_json::Result<Vec<u8>>;
+    /// One object a line.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    fn ndjson(&self) -> serde_json::Result<Vec<u8>>;
+    /// Plain text; `None` where there is none.
+    fn text(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A list: every form has the same rows.
+pub struct Rows<T> {
+    pub rows: Vec<T>,
+    /// The columns of CSV, in order.
+    pub columns: Vec<String>,
+}
+
+impl<T: Serialize> Data for Rows<T> {
+    fn write_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        append_json(out, &self.rows)
+    }
+
+    fn flat(&self) -> serde_json::Result<Vec<u8>> {
+        form::render_flat(&self.rows)
+    }
+
+    fn csv(&self) -> serde_json::Result<Vec<u8>> {
+        let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        form::render_csv(&self.rows, &columns)
+    }
+
+    fn ndjson(&self) -> serde_json::Result<Vec<u8>> {
+        form::render_ndjson(&self.rows)
+    }
+}
+
+/// One object: a *now* view. Row forms show one row of its scalars.
+pub struct Object<T>(pub T);
+
+impl<T: Serialize> Data for Object<T> {
+    fn write_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        append_json(out, &self.0)
+    }
+
+    fn flat(&self) -> serde_json::Result<Vec<u8>> {
+        form::render_flat(&[form::scalars(&self.0)?])
+    }
+
+    fn csv(&self) -> serde_json::Result<Vec<u8>> {
+        let rows = [form::scalars(&self.0)?];
+        form::render_csv(&rows, &form::columns_of(&rows))
+    }
+
+    fn ndjson(&self) -> serde_json::Result<Vec<u8>> {
+        form::render_ndjson(&[form::scalars(&self.0)?])
+    }
+}
+
+/// A map of objects: row forms show one row for each key, the key first.
+pub struct Keyed<T> {
+    pub map: T,
+    /// The name of the key's column.
+    pub key_column: &'static str,
+    /// What `.txt` says.
+    pub text: Option<String>,
+}
+
+impl<T: Serialize> Data for Keyed<T> {
+    fn write_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        append_json(out, &self.map)
+    }
+
+    fn flat(&self) -> serde_json::Result<Vec<u8>> {
+        form::render_flat(&form::keyed_rows(&self.map, self.key_column)?)
+    }
+
+    fn csv(&self) -> serde_json::Result<Vec<u8>> {
+        let rows = form::keyed_rows(&self.map, self.key_column)?;
+        form::render_csv(&rows, &form::columns_of(&rows))
+    }
+
+    fn ndjson(&self) -> serde_json::Result<Vec<u8>> {
+        form::render_ndjson(&form::keyed_rows(&self.map, self.key_column)?)
+    }
+
+    fn text(&self) -> Option<String> {
+        self.text.clone()
+    }
+}
+
+/// A rendered answer with what its headers need.
+struct Cached {
+    rendered: Arc<Rendered>,
+    freshness: Freshness,
+    next: Option<String>,
+}
+
+/// Parameters that choose the form.
+const FORM_PARAMS: [&str; 2] = ["format", "flat"];
+
+impl Endpoint {
+    /// Every parameter that the endpoint takes.
+    #[must_use]
+    pub fn accepted(&self) -> Vec<&'static str> {
+        self.params.iter().chain(&VIEW_PARAMS).chain(&FORM_PARAMS).copied().collect()
+    }
+
+    /// Answers a request.
+    pub async fn answer(&'static self, state: ApiState, name: Option<String>, request: Request) -> Response {
+        match self.try_answer(state, name, request).await {
+            Ok(response) => response,
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    async fn try_answer(
+        &'static self,
+        state: ApiState,
+        name: Option<String>,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        let question = self.read(&state, name, &request)?;
+        let demand = Demand::of(&question.params, self.text_demands_fresh && question.form == Form::Text)?;
+        let view = question.view.clone();
+        let cached = self.cached(&state, question).await?;
+        let now = state.clock.now().max(view.snapshot.instant);
+        demand.check(&cached.freshness, view.as_of.unwrap_or(now))?;
+        let facts = facts(&state, &view, &cached, now);
+        Ok(respond(&cached.rendered, request.headers(), request.method(), &facts))
+    }
+
+    fn read(&self, state: &ApiState, name: Option<String>, request: &Request) -> Result<Question, Problem> {
+        let params = Params::parse(request.uri().query(), &self.accepted())?;
+        let asked = request.extensions().get::<Asked>();
+        let suffix = asked.and_then(|asked| asked.form);
+        let format = form::asked_by_parameter(&params, self.forms)?;
+        let accept = request.headers().get(axum::http::header::ACCEPT);
+        let form = form::choose(suffix, format, accept, self.forms)?;
+        let path = request.uri().path().to_owned();
+        Ok(Question {
+            flat: params.flag("flat")?.unwrap_or(false),
+            view: View::of(&params, state.snapshot()?, &state.clock)?,
+            asked_path: asked.map_or_else(|| path.clone(), |asked| asked.path.clone()),
+            params,
+            form,
+            path,
+            name,
+        })
+    }
+
+    async fn cached(&'static self, state: &ApiState, question: Question) -> Result<Arc<Cached>, Problem> {
+        let key = question.cache_key();
+        if let Some(cached) = state.cache.get(&key) {
+            return Ok(cached);
+        }
+        let content = self.content;
+        // Some milliseconds of arithmetic: not on a thread that serves connections.
+        let rendering = tokio::task::spawn_blocking(move || question.render(&content(&question)?));
+        let cached = Arc::new(rendering.await.map_err(|error| Problem::internal(&error))??);
+        state.cache.insert(key, Arc::clone(&cached));
+        Ok(cached)
+    }
+}
+
+impl Question {
+    /// The instant that staleness in the body is judged at, and relative times count from.
+    #[must_use]
+    pub const fn at(&self) -> crate::domain::time::Timestamp {
+        self.view.moment.at
+    }
+
+    fn cache_key(&self) -> String {
+        let query = self.params.canonical_query(&["require", "max_age"], &[]);
+        let form = self.form.name();
+        if self.view.is_permanent {
+            return format!("{form} {} {query}", self.asked_path);
+        }
+        format!("{} {form} {} {query}", self.view.snapshot.id(), self.asked_path)
+    }
+
+    fn render(&self, content: &Content) -> Result<Cached, Problem> {
+        let links = self.links(content);
+        let next = links.next.clone();
+        let body = match self.form {
+            Form::Json if self.flat => content.data.flat()?,
+            Form::Json => envelope(content, &links)?,
+            Form::Csv => content.data.csv()?,
+            Form::Ndjson => content.data.ndjson()?,
+            Form::Text => content.data.text().map(String::into_bytes).ok_or_else(|| {
+                Problem::new(Code::Stale, "There is no value to give as text.").retry_after(60)
+            })?,
+        };
+        let rendered = Arc::new(Rendered::new(body, self.form.media_type()));
+        Ok(Cached { rendered, freshness: content.freshness, next })
+    }
+
+    fn links(&self, content: &Content) -> Links {
+        let address = |path: &str, query: String| if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+        let moment = self.view.moment;
+        let (as_of, snapshot) = (moment.at.to_string(), moment.batch.to_string());
+        let next = content.next_cursor.as_ref().map(|cursor| {
+            // A relative as_of would mean another moment later, so the next page names the moment.
+            let fixed = if self.view.as_of.is_some() { as_of.as_str() } else { "" };
+            let with = [("as_of", fixed), ("cursor", cursor.as_str())];
+            address(&self.asked_path, self.params.canonical_query(&["cursor", "as_of"], &with))
+        });
+        let permanent = [("as_of", as_of.as_str()), ("snapshot", snapshot.as_str())];
+        Links {
+            this: address(&self.asked_path, self.params.canonical_query(&[], &[])),
+            permanent: address(
+                &self.asked_path,
+                self.params.canonical_query(&["basis", "require", "max_age", "cursor"], &permanent),
+            ),
+            csv: address(
+                &format!("{}.csv", self.path),
+                self.params.canonical_query(&["format", "flat", "cursor"], &[]),
+            ),
+            next,
+        }
+    }
+}
+
+fn envelope(content: &Content, links: &Links) -> Result<Vec<u8>, Problem> {
+    let mut out = Vec::with_capacity(64 << 10);
+    out.extend_from_slice(b"{\"data\":");
+    content.data.write_json(&mut out)?;
+    out.extend_from_slice(b",\"meta\":");
+    out.extend_from_slice(&to_json_bytes(&content.meta)?);
+    out.extend_from_slice(b",\"links\":");
+    out.extend_from_slice(&to_json_bytes(links)?);
+    out.extend_from_slice(b"}\n");
+    Ok(out)
+}
+
+fn facts(
+    state: &ApiState,
+    view: &View,
+    cached: &Cached,
+    now: crate::domain::time::Timestamp,
+) -> ResponseFacts {
+    let stale = cached.freshness.is_stale(view.moment.at);
+    let cache_control = if view.is_permanent {
+        "private, max-age=31536000, immutable".to_owned()
+    } else if view.as_of.is_some() {
+        "private, max-age=60".to_owned()
+    } else {
+        format!("private, max-age={}", cached.freshness.max_age_seconds(now))
+    };
+    let mut extra = state_headers(state, &view.snapshot);
+    extra.push(header("x-stale", if stale { "true" } else { "false" }));
+    if let Some(observed_until) = cached.freshness.observed_until {
+        extra.push(header("x-observed-until", &observed_until.to_string()));
+    }
+    if let Some(next) = &cached.next {
+        extra.push(header(LINK.as_str(), &format!("<{next}>; rel=\"next\"")));
+    }
+    ResponseFacts { last_modified: view.moment.at, cache_control, extra }
+}
+
+/// The headers that every answer about data carries, whatever its form.
+pub fn state_headers(state: &ApiState, snapshot: &Snapshot) -> Vec<(HeaderName, HeaderValue)> {
+    let simulated = snapshot.stored.mode.is_simulated();
+    let mut headers = vec![
+        header("x-simulated", if simulated { "true" } else { "false" }),
+        header("x-snapshot-id", &snapshot.id()),
+    ];
+    if state.published.outage().is_some() {
+        headers.push(header("x-degraded", "database"));
+    }
+    headers
+}
+
+/// A header of our own making: a fixed name and printable ASCII.
+fn header(name: &str, value: &str) -> (HeaderName, HeaderValue) {
+    // Names here are lower-case literals and values numbers, times and percent-encoded addresses,
+    // so neither can be refused; an empty one stands in rather than a panic.
+    let name = HeaderName::try_from(name).unwrap_or(HeaderName::from_static("x-invalid"));
+    (name, HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("")))
+}

@@ -1,0 +1,130 @@
+//! Health for orchestrators, and numbers for Prometheus.
+
+use std::fmt::Write as _;
+
+use axum::extract::{Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+
+use super::answer::ApiState;
+use super::params::Params;
+use super::v1::sources::source_states;
+use super::v1::status::series_states;
+use super::readings::{Material, Wanted};
+use super::view::View;
+use crate::domain::catalog::{METRICS, Metric};
+use crate::domain::observation::Resolution;
+
+/// Process is alive
+///
+/// 200 while the process runs, whatever the database does.
+#[utoipa::path(get, path = "/livez", operation_id = "livez", tag = "state",
+    responses((status = 200, description = "The process runs", body = String, content_type = "text/plain")))]
+pub async fn livez() -> Response {
+    plain(StatusCode::OK, "ok\n".to_owned())
+}
+
+/// Ready to answer
+///
+/// 200 when a correct read can be served: a snapshot is loaded. Stays 200 while the database is
+/// away afterwards; `verbose` names each check. Freshness is in `/v1/status`.
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "state",
+    params(("verbose" = Option<bool>, Query, description = "Name each check; also taken without a value", nullable = false)),
+    responses(
+        (status = 200, description = "Ready", body = String, content_type = "text/plain"),
+        (status = 400, description = "A parameter is unknown, repeated or wrong", body = super::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not ready", body = String, content_type = "text/plain"),
+    ))]
+pub async fn readyz(State(state): State<ApiState>, request: Request) -> Response {
+    let query = request.uri().query();
+    let verbose = match Params::parse(query, &["verbose"]).and_then(|params| params.flag("verbose")) {
+        // `?verbose` without a value is how orchestrators write it.
+        Ok(flag) => flag.unwrap_or_else(|| query.is_some_and(|query| query.split('&').any(|pair| pair.trim_end_matches('=') == "verbose"))),
+        Err(problem) => return problem.into_response(),
+    };
+    let snapshot = state.published.snapshot();
+    let outage = state.published.outage();
+    let status = if snapshot.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if !verbose {
+        return plain(status, if snapshot.is_some() { "ok\n" } else { "not ready\n" }.to_owned());
+    }
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = match &snapshot {
+        Some(snapshot) => writeln!(text, "[+] snapshot {} loaded", snapshot.id()),
+        None => writeln!(text, "[-] no snapshot loaded yet"),
+    };
+    let _ = match &outage {
+        Some(outage) => writeln!(text, "[!] database away since {}: {}", outage.since, outage.error),
+        None => writeln!(text, "[+] database answers"),
+    };
+    plain(status, text)
+}
+
+/// Numbers for Prometheus
+///
+/// Head, freshness of each source, and the newest value of each fresh metric with its observation
+/// time; a stale metric has no value series.
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "state",
+    responses((status = 200, description = "Prometheus text format", body = String, content_type = "text/plain")))]
+pub async fn metrics(State(state): State<ApiState>) -> Response {
+    let mut response = plain(StatusCode::OK, exposition(&state));
+    let text_format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text_format);
+    response
+}
+
+fn exposition(state: &ApiState) -> String {
+    let mut text = String::new();
+    let mut gauge = |name: &str, help: &str, rows: Vec<(String, f64)>| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for (labels, value) in rows {
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    };
+    let away = f64::from(u8::from(state.published.outage().is_some()));
+    gauge("miner_signals_database_away", "1 while the database does not answer.", vec![(String::new(), away)]);
+    let Some(snapshot) = state.published.snapshot() else { return text };
+    let simulated = snapshot.stored.mode.is_simulated();
+    let seconds = |at: crate::domain::time::Timestamp| at.micros() as f64 / 1e6;
+    let label = |metric: &str| format!("{{metric=\"{metric}\",subject=\"btc\",simulated=\"{simulated}\"}}");
+    let head = snapshot.stored.head;
+    gauge("miner_signals_head_batch", "Number of the newest batch.", vec![(String::new(), head.number as f64)]);
+    gauge(
+        "miner_signals_head_recorded_timestamp_seconds",
+        "When the newest batch was recorded.",
+        vec![(String::new(), seconds(head.recorded_at))],
+    );
+    let sources = source_states(&snapshot);
+    let stale = sources.iter().map(|source| (format!("{{source=\"{}\"}}", source.source), f64::from(u8::from(source.stale))));
+    gauge("miner_signals_source_stale", "1 while any series of the source is stale or without value.", stale.collect());
+    let states = series_states(&snapshot);
+    let observed = |series: &super::v1::status::SeriesState| Some((label(series.metric), seconds(series.observed_until?.0)));
+    gauge(
+        "miner_signals_observed_timestamp_seconds",
+        "End of the newest period with a value.",
+        states.iter().filter_map(observed).collect(),
+    );
+    let view = View::of_snapshot(snapshot);
+    let value = |metric: &'static Metric| {
+        let wanted = Wanted { metric, subject: "btc", source: None, resolution: Resolution::Day };
+        let material = Material::gather(&view, wanted);
+        let series = material.series();
+        if series.freshness().is_stale(view.moment.at) {
+            return None;
+        }
+        Some((label(metric.slug), series.newest()?.value?))
+    };
+    gauge("miner_signals_value", "Newest value, in the unit its name carries.", METRICS.iter().filter_map(value).collect());
+    text
+}
+
+fn plain(status: StatusCode, text: String) -> Response {
+    let mut response = (status, text).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

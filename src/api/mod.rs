@@ -1,0 +1,29 @@
+//! The HTTP interface: from a socket to bytes.
+//!
+//! Reading order: [`router`] lists the routes; [`answer`] takes a request through parameters
+//! ([`params`]), form ([`form`]), view ([`view`]) and cache to bytes ([`rendered`]); [`snapshot`]
+//! is what all answers are made of and [`readings`] gives the rows of any metric in it; [`v1`] has
+//! the endpoints. [`server`] puts limits and deadlines around it all, [`problem`] is every error.
+//! A request never calls an upstream.
+
+pub mod answer;
+pub mod connection;
+pub mod cursor;
+pub mod docs;
+pub mod form;
+pub mod health;
+pub mod number;
+pub mod openapi;
+pub mod params;
+pub mod problem;
+pub mod readings;
+pub mod rendered;
+pub mod request_id;
+pub mod route;
+pub mod router;
+pub mod server;
+pub mod snapshot;
+pub mod state_answer;
+pub mod time_format;
+pub mod v1;
+pub mod view;

@@ -1,0 +1,226 @@
+//! The OpenAPI document: parameters in common, and the paths as clients write them.
+//!
+//! The document is generated from the router. The parameter structs below only describe; requests
+//! are read by [`super::params`], and a test holds the two against each other.
+
+use utoipa::openapi::{OpenApi as Document, Server};
+use utoipa::{IntoParams, OpenApi};
+
+/// Which moment of knowledge, and how fresh it must be.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct ViewParams {
+    /// What was known at this moment: RFC 3339, a date (its beginning, UTC), epoch seconds or
+    /// milliseconds, or relative such as `-30d`. Not later than now.
+    #[param(required = false, nullable = false, max_length = 64, example = "2024-12-02")]
+    as_of: Option<String>,
+    /// The batch that bounds what was stored; needs `as_of`. Both come in `links.permanent`.
+    #[param(required = false, nullable = false, minimum = 0, maximum = 9_223_372_036_854_775_807_i64, format = Int64)]
+    snapshot: Option<i64>,
+    /// With `as_of`: what the public could know (`public`), or what this installation had stored by
+    /// then (`recorded`).
+    #[param(required = false, nullable = false, inline)]
+    basis: Option<Basis>,
+    /// `fresh` refuses the answer with 503 when a required input is past its cadence and grace.
+    #[param(required = false, nullable = false, inline)]
+    require: Option<Require>,
+    /// Refuses with 503 when the worst required input was valid until longer ago than this: an
+    /// ISO 8601 duration.
+    #[param(required = false, nullable = false, max_length = 32, pattern = r"^P(\d+W)?(\d+D)?(T(\d+H)?(\d+M)?(\d+S)?)?$", example = "PT30M")]
+    max_age: Option<String>,
+}
+
+/// The forms of lists and objects.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct ListForms {
+    /// The form; a suffix of the path (`.json`, `.csv`, `.ndjson`) wins over it.
+    #[param(required = false, nullable = false, inline)]
+    format: Option<ListForm>,
+    /// Only the array, without `data`, `meta` and `links`.
+    #[param(required = false, nullable = false)]
+    flat: Option<bool>,
+}
+
+/// The forms of one value.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct TextForms {
+    /// The subject of the value.
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
+    subject: Option<String>,
+    /// Only this source; otherwise the preferred one that has values.
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "coinmetrics")]
+    source: Option<String>,
+    /// The form; a suffix of the path wins over it.
+    #[param(required = false, nullable = false, inline)]
+    format: Option<ValueForm>,
+    /// Only the array, without `data`, `meta` and `links`.
+    #[param(required = false, nullable = false)]
+    flat: Option<bool>,
+}
+
+/// One series and a part of it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct SeriesParams {
+    /// The subject of the series.
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
+    subject: Option<String>,
+    /// Only this source; otherwise the preferred one that has values.
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "coinmetrics")]
+    source: Option<String>,
+    /// Length of a period.
+    #[param(required = false, nullable = false, inline)]
+    resolution: Option<ResolutionName>,
+    /// First period, inclusive: RFC 3339, a date, epoch seconds or milliseconds, or relative to
+    /// `as_of` such as `-30d`. Without it JSON gives the newest page.
+    #[param(required = false, nullable = false, max_length = 64, example = "2024-01-01")]
+    start: Option<String>,
+    /// End of the range, exclusive; may lie in the future.
+    #[param(required = false, nullable = false, max_length = 64, example = "2024-12-01")]
+    end: Option<String>,
+    /// The newest so many rows; not together with `start`.
+    #[param(required = false, nullable = false, minimum = 1, maximum = 10_000)]
+    last: Option<u16>,
+    /// Order of the rows in time.
+    #[param(required = false, nullable = false, inline)]
+    order: Option<Order>,
+    /// Rows of a page: 1,000 in JSON by default; other forms come whole without it.
+    #[param(required = false, nullable = false, minimum = 1, maximum = 10_000)]
+    limit: Option<u16>,
+    /// The next page, from `links.next`; bound to its moment of knowledge.
+    #[param(required = false, nullable = false, max_length = 64)]
+    cursor: Option<String>,
+    /// The newest version of each period, the first, or all.
+    #[param(required = false, nullable = false, inline)]
+    vintage: Option<VintageName>,
+    /// `all` adds `known_basis`, `superseded_at`, subject, unit, method and simulated.
+    #[param(required = false, nullable = false, inline)]
+    columns: Option<ColumnsName>,
+}
+
+/// Which newest values.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct LatestParams {
+    /// Metrics of the catalog, separated by commas; all of the subject without it.
+    #[param(required = false, nullable = false, max_length = 4096, example = "price_usd,hashprice_usd_per_ph_day")]
+    metrics: Option<String>,
+    /// The subject of the values.
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
+    subject: Option<String>,
+    /// Only this source; otherwise the preferred one that has values.
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "coinmetrics")]
+    source: Option<String>,
+}
+
+/// Which columns and rows of a wide table.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct PanelParams {
+    /// Metrics of the catalog, separated by commas: the columns, in this order. At most 32.
+    #[param(max_length = 4096, example = "price_usd,hashprice_usd_per_ph_day")]
+    metrics: String,
+    /// The subject of the values.
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
+    subject: Option<String>,
+    /// Only this source; otherwise the preferred one that has values.
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "coinmetrics")]
+    source: Option<String>,
+    /// First row, inclusive.
+    #[param(required = false, nullable = false, max_length = 64, example = "2024-01-01")]
+    start: Option<String>,
+    /// End of the range, exclusive.
+    #[param(required = false, nullable = false, max_length = 64, example = "2024-12-01")]
+    end: Option<String>,
+    /// By the period the values are about, or by the day on which they first became known.
+    #[param(required = false, nullable = false, inline)]
+    align: Option<Align>,
+    /// The newest so many rows.
+    #[param(required = false, nullable = false, minimum = 1, maximum = 10_000)]
+    limit: Option<u16>,
+    /// The form; a suffix of the path wins over it.
+    #[param(required = false, nullable = false, inline)]
+    format: Option<ListForm>,
+    /// Only the array, without `data`, `meta` and `links`.
+    #[param(required = false, nullable = false)]
+    flat: Option<bool>,
+}
+
+/// A past day of a *now* view.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct DateParam {
+    /// That day's value with today's knowledge, or as known at `as_of`; nulls where it has none.
+    #[param(required = false, nullable = false, format = Date, max_length = 10, example = "2024-11-30")]
+    date: Option<String>,
+}
+
+/// Declares an enum that only documents the words a parameter takes.
+macro_rules! words {
+    ($($name:ident { $($variant:ident $word:literal),* })*) => {
+        $(
+            #[derive(utoipa::ToSchema)]
+            #[expect(dead_code, reason = "describes the words of a parameter")]
+            enum $name { $(#[schema(rename = $word)] $variant),* }
+        )*
+    };
+}
+
+words! {
+    Basis { Public "public", Recorded "recorded" }
+    Require { Fresh "fresh", Any "any" }
+    ListForm { Json "json", Csv "csv", Ndjson "ndjson" }
+    ValueForm { Json "json", Csv "csv", Ndjson "ndjson", Txt "txt" }
+    ResolutionName { Day "1d", Hour "1h" }
+    Order { Asc "asc", Desc "desc" }
+    VintageName { Latest "latest", First "first", All "all" }
+    ColumnsName { Default "default", All "all" }
+    Align { Period "period", Known "known" }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "miner-signals",
+        description = "Point-in-time stress indicators for the Bitcoin mining industry: stored series, derived indicators, \
+                       and what was known of them at any past moment.",
+    ),
+    tags(
+        (name = "series", description = "Every series, stored or derived, by period and as known at any moment"),
+        (name = "latest", description = "The newest values"),
+        (name = "hashprice", description = "What hashrate earns"),
+        (name = "state", description = "Freshness, sources and health; exempt from `as_of`"),
+    ),
+)]
+struct Base;
+
+/// The document before the routes are added.
+#[must_use]
+pub fn base() -> Document {
+    Base::openapi()
+}
+
+/// Paths that clients write with a suffix, because the form is part of their name.
+const SUFFIXED: [(&str, &str); 2] =
+    [("/v1/panel", "/v1/panel.csv"), ("/v1/latest/{metric}", "/v1/latest/{metric}.txt")];
+
+/// The finished document: paths as clients write them, addressed relative to where it is served.
+#[must_use]
+pub fn finish(mut document: Document) -> Document {
+    for (route, written) in SUFFIXED {
+        if let Some(item) = document.paths.paths.remove(route) {
+            document.paths.paths.insert(written.to_owned(), item);
+        }
+    }
+    document.servers = Some(vec![Server::new("/")]);
+    document
+}

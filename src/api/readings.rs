@@ -1,0 +1,322 @@
+//! The rows of any metric in a view, stored or derived, behind one face.
+//!
+//! Endpoints ask for periods and rows here and need not know whether a metric is stored, in which
+//! case its sources are chosen among, or derived, in which case it is computed.
+
+use std::collections::BTreeSet;
+
+use super::problem::{Code, Problem};
+use super::view::{Freshness, View};
+use crate::domain::catalog::{METRICS, Metric, Origin, find_metric};
+use crate::domain::choice::{Group, GroupView, union_of_periods};
+use crate::domain::indicators::statistics::Scratch;
+use crate::domain::network::{DerivedRow, NetworkHistory, NetworkMetric, NetworkView};
+use crate::domain::observation::{Basis, Moment, Resolution, SeriesLog, Version};
+use crate::domain::rules::RuleBook;
+use crate::domain::time::Timestamp;
+
+/// The most rows that all versions of a series may come to in one answer.
+pub const MAX_VERSION_ROWS: usize = 10_000;
+
+/// Which versions of a period are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vintage {
+    Latest,
+    First,
+    All,
+}
+
+impl Vintage {
+    pub const NAMES: [&'static str; 3] = ["latest", "first", "all"];
+
+    /// The vintage of a name among [`Vintage::NAMES`].
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "first" => Self::First,
+            "all" => Self::All,
+            _ => Self::Latest,
+        }
+    }
+}
+
+/// Which series is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub metric: &'static Metric,
+    pub subject: &'a str,
+    /// Only this source; otherwise sources are chosen among.
+    pub source: Option<&'a str>,
+    pub resolution: Resolution,
+}
+
+/// One version of one period.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub start: Timestamp,
+    pub end: Timestamp,
+    pub value: Option<f64>,
+    pub reason: Option<String>,
+    pub known_at: Option<Timestamp>,
+    pub revision: usize,
+    pub source: String,
+    pub basis: Option<Basis>,
+    pub superseded_at: Option<Timestamp>,
+}
+
+/// Looks a metric up for a client.
+///
+/// # Errors
+/// 404 with the closest name.
+pub fn known_metric(slug: &str) -> Result<&'static Metric, Problem> {
+    find_metric(slug)
+        .ok_or_else(|| Problem::unknown(Code::UnknownMetric, "metric", slug, METRICS.iter().map(|metric| metric.slug)))
+}
+
+/// Checks a subject and a source for a client: known are those that any stored series has, `btc`,
+/// and the sources that the rules name.
+///
+/// # Errors
+/// 404 with the closest name.
+pub fn check_names(view: &View, subject: &str, source: Option<&str>) -> Result<(), Problem> {
+    let stored = &view.snapshot.stored;
+    let subjects: BTreeSet<&str> =
+        stored.logs().map(|log| log.key.subject.as_str()).chain(std::iter::once("btc")).collect();
+    if !subjects.contains(subject) {
+        return Err(Problem::unknown(Code::UnknownSubject, "subject", subject, subjects.into_iter()));
+    }
+    let Some(source) = source else { return Ok(()) };
+    let sources: BTreeSet<&str> = stored
+        .logs()
+        .map(|log| log.key.source.as_str())
+        .chain(view.rules().priority.iter().map(String::as_str))
+        .collect();
+    if sources.contains(source) {
+        return Ok(());
+    }
+    Err(Problem::unknown(Code::UnknownSource, "source", source, sources.into_iter()))
+}
+
+/// The logs and rules that a series is made of.
+pub struct Material<'a> {
+    rules: &'a RuleBook,
+    moment: Moment,
+    kind: Kind<'a>,
+}
+
+enum Kind<'a> {
+    Stored(Group<'a>),
+    Network(NetworkMetric, NetworkHistory<'a>),
+    /// A metric whose inputs this installation cannot have yet, with the reason.
+    Absent(&'static str),
+}
+
+impl<'a> Material<'a> {
+    /// Gathers what the wanted series is made of.
+    #[must_use]
+    pub fn gather(view: &'a View, wanted: Wanted<'a>) -> Self {
+        let stored = &view.snapshot.stored;
+        let of_source = move |log: &&'a SeriesLog| wanted.source.is_none_or(|source| log.key.source == source);
+        let kind = if wanted.metric.origin == Origin::Raw {
+            let slug = wanted.metric.slug;
+            let logs: Vec<_> = stored.logs_of(slug, wanted.subject, wanted.resolution);
+            let logs: Vec<_> = logs.into_iter().filter(of_source).collect();
+            Kind::Stored(Group::new(&[slug], logs.iter().copied(), union_of_periods(logs.iter().copied())))
+        } else {
+            match NetworkMetric::from_slug(wanted.metric.slug) {
+                Some(metric) if wanted.subject == "btc" && wanted.resolution == Resolution::Day => {
+                    Kind::Network(metric, NetworkHistory::new(stored.logs().filter(of_source), &stored.rules))
+                }
+                Some(_) => Kind::Absent("no_data"),
+                None => Kind::Absent("no_blocks"),
+            }
+        };
+        Self { rules: &stored.rules, moment: view.moment, kind }
+    }
+
+    /// The series as seen at the view's moment.
+    #[must_use]
+    pub fn series(&self) -> Series<'_, 'a> {
+        let kind = match &self.kind {
+            Kind::Stored(group) => SeriesKind::Stored(group, group.view(self.rules.in_force(self.moment), self.moment)),
+            Kind::Network(metric, history) => SeriesKind::Network(*metric, history, history.view(self.moment)),
+            Kind::Absent(reason) => SeriesKind::Absent(reason),
+        };
+        Series { rules: self.rules, moment: self.moment, kind }
+    }
+
+    /// For each period in time order: its index, and the first instant at which it was served.
+    #[must_use]
+    pub fn first_served(&self) -> Vec<(usize, Timestamp)> {
+        let moment = self.moment;
+        match &self.kind {
+            Kind::Stored(group) => (0..group.periods().len())
+                .filter_map(|period| Some((period, group.first_served(period, self.rules, moment)?)))
+                .collect(),
+            Kind::Network(metric, history) => {
+                let first = history.first_computable(*metric, 0..history.days(), moment);
+                first.into_iter().enumerate().filter_map(|(day, at)| Some((day, at?))).collect()
+            }
+            Kind::Absent(_) => Vec::new(),
+        }
+    }
+
+    /// The value of one period on V(at, S).
+    #[must_use]
+    pub fn value_at(&self, period: usize, at: Timestamp, scratch: &mut Scratch) -> Option<f64> {
+        let moment = Moment { at, ..self.moment };
+        match &self.kind {
+            Kind::Stored(group) => {
+                group.view_of(period..period + 1, self.rules.in_force(moment), moment).value(period, 0)
+            }
+            Kind::Network(metric, history) => history.value_at(*metric, period, moment, scratch).ok(),
+            Kind::Absent(_) => None,
+        }
+    }
+}
+
+/// A series as seen at one moment.
+pub struct Series<'m, 'a> {
+    rules: &'m RuleBook,
+    moment: Moment,
+    kind: SeriesKind<'m, 'a>,
+}
+
+enum SeriesKind<'m, 'a> {
+    Stored(&'m Group<'a>, GroupView<'m, 'a>),
+    Network(NetworkMetric, &'m NetworkHistory<'a>, NetworkView<'m, 'a>),
+    Absent(&'static str),
+}
+
+impl Series<'_, '_> {
+    /// Why the series has no rows at all, where that is so by nature.
+    #[must_use]
+    pub const fn absent_reason(&self) -> Option<&'static str> {
+        match &self.kind {
+            SeriesKind::Absent(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The periods that have a row and begin in `[start, end)`, ascending.
+    #[must_use]
+    pub fn periods(&self, start: Option<Timestamp>, end: Option<Timestamp>) -> Vec<usize> {
+        let inside = |at: Timestamp| start.is_none_or(|start| start <= at) && end.is_none_or(|end| at < end);
+        match &self.kind {
+            SeriesKind::Stored(group, view) => (0..group.periods().len())
+                .filter(|&period| inside(group.periods()[period].0) && view.winner(period).is_some())
+                .collect(),
+            SeriesKind::Network(metric, history, view) => view
+                .life(*metric)
+                .filter(|&day| inside(history.day(day).start()) && !view.is_pending(*metric, day))
+                .collect(),
+            SeriesKind::Absent(_) => Vec::new(),
+        }
+    }
+
+    /// The rows of some periods (ascending, as [`Series::periods`] gave them).
+    ///
+    /// # Errors
+    /// 400 when all versions come to more than [`MAX_VERSION_ROWS`].
+    pub fn rows(&self, periods: &[usize], vintage: Vintage) -> Result<Vec<Row>, Problem> {
+        let rows = match &self.kind {
+            SeriesKind::Stored(_, view) => periods.iter().flat_map(|&at| stored_rows(view, at, self.moment, vintage)).collect(),
+            SeriesKind::Network(metric, history, view) => {
+                network_rows(*metric, history, view, periods, self.moment, vintage)
+            }
+            SeriesKind::Absent(_) => Vec::new(),
+        };
+        if vintage == Vintage::All && rows.len() > MAX_VERSION_ROWS {
+            let detail = format!("has more than {MAX_VERSION_ROWS} versions in this range; ask for a shorter one");
+            return Err(Problem::bad_parameter("vintage", detail));
+        }
+        Ok(rows)
+    }
+
+    /// The newest period with a value, as a row.
+    #[must_use]
+    pub fn newest(&self) -> Option<Row> {
+        let period = match &self.kind {
+            SeriesKind::Stored(_, view) => view.newest(self.rules.in_force(self.moment))?.period,
+            SeriesKind::Network(metric, _, view) => view.newest_with_value(*metric)?,
+            SeriesKind::Absent(_) => return None,
+        };
+        self.rows(&[period], Vintage::Latest).ok()?.pop()
+    }
+
+    /// How fresh the series is: as its worst required input.
+    #[must_use]
+    pub fn freshness(&self) -> Freshness {
+        let rules = self.rules.in_force(self.moment);
+        let of = |view: &GroupView<'_, '_>| {
+            view.newest(rules).map_or_else(Freshness::default, |newest| Freshness::of(newest.observed_until, newest.timing))
+        };
+        match &self.kind {
+            SeriesKind::Stored(_, view) => of(view),
+            SeriesKind::Network(NetworkMetric::HashpriceBtc, _, view) => of(&view.chain),
+            SeriesKind::Network(_, _, view) => of(&view.chain).and(of(&view.price)),
+            SeriesKind::Absent(_) => Freshness::default(),
+        }
+    }
+}
+
+fn stored_rows(view: &GroupView<'_, '_>, at: usize, moment: Moment, vintage: Vintage) -> Vec<Row> {
+    let Some((log, period, winner)) = view.winner(at) else { return Vec::new() };
+    let visible: Vec<&Version> = period.visible(moment).collect();
+    let row = |revision: usize, version: &Version| Row {
+        start: period.start,
+        end: period.end,
+        value: version.reading.value(),
+        reason: version.reading.reason().map(str::to_owned),
+        known_at: Some(version.known_at),
+        revision,
+        source: log.key.source.clone(),
+        basis: Some(version.basis),
+        superseded_at: visible.get(revision + 1).map(|next| next.known_at),
+    };
+    match vintage {
+        Vintage::Latest => vec![row(winner.revision, winner.version)],
+        Vintage::First => visible.first().map(|version| row(0, version)).into_iter().collect(),
+        Vintage::All => visible.iter().enumerate().map(|(revision, version)| row(revision, version)).collect(),
+    }
+}
+
+fn network_rows(
+    metric: NetworkMetric,
+    history: &NetworkHistory<'_>,
+    view: &NetworkView<'_, '_>,
+    periods: &[usize],
+    moment: Moment,
+    vintage: Vintage,
+) -> Vec<Row> {
+    let (Some(&first), Some(&last)) = (periods.first(), periods.last()) else { return Vec::new() };
+    let days = first..last + 1;
+    let rows = match vintage {
+        Vintage::Latest => view.rows(metric, days),
+        Vintage::First => history.first_rows(metric, days, moment),
+        Vintage::All => history.all_rows(metric, days, moment, MAX_VERSION_ROWS + 1),
+    };
+    rows.into_iter().map(derived_row).collect()
+}
+
+fn derived_row(row: DerivedRow) -> Row {
+    Row {
+        start: row.day.start(),
+        end: row.day.end(),
+        value: row.value.ok(),
+        reason: row.value.err().map(|missing| missing.code().to_owned()),
+        known_at: row.known_at,
+        revision: row.revision,
+        source: row.source,
+        basis: None,
+        superseded_at: row.superseded_at,
+    }
+}
+
+/// The sources that rows name, each once; a joined one counts as its parts.
+#[must_use]
+pub fn sources_of(rows: &[Row]) -> Vec<String> {
+    let sources: BTreeSet<&str> =
+        rows.iter().flat_map(|row| row.source.split('+')).filter(|source| !source.is_empty()).collect();
+    sources.into_iter().map(str::to_owned).collect()
+}

@@ -1,0 +1,53 @@
+//! Every route, and the document that describes them.
+
+use axum::Router;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::answer::ApiState;
+use super::problem::{Code, Problem};
+use super::{docs, health, openapi, v1};
+
+/// The routes with their state, without the layers that [`super::server`] puts around them.
+#[must_use]
+pub fn router(state: ApiState) -> Router {
+    let (documented, document) = documented();
+    let console = SwaggerUi::new("/docs").url("/openapi.json", openapi::finish(document));
+    documented
+        .route("/", get(docs::index))
+        .route("/docs/metrics/{metric}", get(docs::metric))
+        .route("/docs/errors/{code}", get(docs::error))
+        .with_state(state)
+        .merge(console)
+        .fallback(unknown_route)
+}
+
+/// The OpenAPI document of the router.
+#[must_use]
+pub fn document() -> Document {
+    openapi::finish(documented().1)
+}
+
+fn documented() -> (Router<ApiState>, Document) {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(v1::series::list_series))
+        .routes(routes!(v1::series::read_series))
+        .routes(routes!(v1::latest::read_latest))
+        .routes(routes!(v1::latest::read_latest_text))
+        .routes(routes!(v1::panel::read_panel))
+        .routes(routes!(v1::hashprice::read_hashprice))
+        .routes(routes!(v1::status::read_status))
+        .routes(routes!(v1::sources::list_sources))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .split_for_parts()
+}
+
+async fn unknown_route() -> Response {
+    Problem::new(Code::UnknownRoute, "Nothing is served here; /openapi.json lists every path.").into_response()
+}

@@ -1,0 +1,132 @@
+//! `/v1/panel.csv`: several metrics in one wide table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde_json::{Map, Value};
+
+use super::series::{DEFAULT_LIMIT, MAX_LIMIT};
+use super::shapes::Meta;
+use crate::api::answer::{ApiState, Content, Endpoint, Question, Rows};
+use crate::api::form::Form;
+use crate::api::openapi::{PanelParams, ViewParams};
+use crate::api::problem::{Problem, ProblemBody};
+use crate::api::readings::{Material, Vintage, Wanted, check_names, known_metric, sources_of};
+use crate::api::view::Freshness;
+use crate::domain::catalog::Metric;
+use crate::domain::indicators::statistics::Scratch;
+use crate::domain::observation::Resolution;
+use crate::domain::time::{Day, Timestamp};
+
+/// A wide table is narrower than this.
+const MAX_METRICS: usize = 32;
+
+static PANEL: Endpoint = Endpoint {
+    params: &["metrics", "subject", "source", "start", "end", "align", "limit"],
+    forms: &[Form::Csv, Form::Json, Form::Ndjson],
+    content: panel,
+    text_demands_fresh: false,
+};
+
+/// Read a wide table
+///
+/// One row a day, `date` and then the metrics in the order asked. With `align=period` a row holds
+/// the values of that day. With `align=known` row d holds, computed on what was known at d
+/// 00:00 UTC, the newest period that first became known in the day before; empty where none did,
+/// never carried forward: a frame for backtests without look-ahead.
+#[utoipa::path(get, path = "/v1/panel", operation_id = "readPanel", tag = "series",
+    params(PanelParams, ViewParams),
+    responses(
+        (status = 200, description = "The table", body = String, content_type = "text/csv"),
+        (status = 304, description = "Unchanged since the `ETag` sent"),
+        (status = 400, description = "A parameter is unknown, repeated or wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "Unknown metric, subject, source or snapshot", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 406, description = "A form that is not offered", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "A fault of the server", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Stale, or not started yet", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub async fn read_panel(State(state): State<ApiState>, request: Request) -> Response {
+    PANEL.answer(state, None, request).await
+}
+
+type Column = BTreeMap<Day, Option<f64>>;
+
+fn panel(question: &Question) -> Result<Content, Problem> {
+    let params = &question.params;
+    let subject = params.text("subject")?.unwrap_or("btc");
+    let source = params.text("source")?;
+    check_names(&question.view, subject, source)?;
+    let slugs = params.needed("metrics", params.list("metrics")?)?;
+    if slugs.len() > MAX_METRICS {
+        return Err(Problem::bad_parameter("metrics", format!("takes at most {MAX_METRICS} metrics")));
+    }
+    let metrics: Vec<&'static Metric> = slugs.into_iter().map(known_metric).collect::<Result<_, _>>()?;
+    let start = params.moment("start")?.map(|moment| moment.resolve(question.at()));
+    let end = params.moment("end")?.map(|moment| moment.resolve(question.at()));
+    let by_knowledge = params.one_of("align", &["period", "known"])? == Some("known");
+    let mut columns: Vec<Column> = Vec::new();
+    let mut sources = BTreeSet::new();
+    let mut whole: Option<Freshness> = None;
+    for metric in &metrics {
+        let material = Material::gather(&question.view, Wanted { metric, subject, source, resolution: Resolution::Day });
+        let series = material.series();
+        sources.extend(sources_of(&series.newest().into_iter().collect::<Vec<_>>()));
+        let freshness = series.freshness();
+        whole = Some(whole.map_or(freshness, |whole| whole.and(freshness)));
+        let column = if by_knowledge {
+            known_column(&material, question.at(), start, end)
+        } else {
+            let rows = series.rows(&series.periods(start, end), Vintage::Latest)?;
+            rows.into_iter().map(|row| (row.start.day(), row.value)).collect()
+        };
+        columns.push(column);
+    }
+    let rows = wide(&metrics, &columns, limit(question)?);
+    let names = std::iter::once("date").chain(metrics.iter().map(|metric| metric.slug)).map(str::to_owned).collect();
+    let freshness = whole.unwrap_or_default();
+    let meta = Meta::of(None, Some(subject), &question.view, &freshness, sources.into_iter().collect());
+    Ok(Content { data: Box::new(Rows { rows, columns: names }), meta, freshness, next_cursor: None })
+}
+
+/// CSV and NDJSON come whole unless a limit is given; JSON has the usual one.
+fn limit(question: &Question) -> Result<usize, Problem> {
+    let given = question.params.whole_number("limit", 1..=MAX_LIMIT)?;
+    let by_default = if question.form == Form::Json && !question.flat { DEFAULT_LIMIT } else { i64::MAX };
+    Ok(usize::try_from(given.unwrap_or(by_default)).unwrap_or(usize::MAX))
+}
+
+/// For each day d, the newest period that was first served in (d-1, d], as known at d 00:00.
+fn known_column(material: &Material<'_>, at: Timestamp, start: Option<Timestamp>, end: Option<Timestamp>) -> Column {
+    let mut newest: BTreeMap<Day, usize> = BTreeMap::new();
+    for (period, served_at) in material.first_served() {
+        let row = if served_at.is_midnight() { served_at.day() } else { served_at.day().plus(1) };
+        let inside = start.is_none_or(|start| start <= row.start()) && end.is_none_or(|end| row.start() < end);
+        if row.start() <= at && inside {
+            newest.entry(row).and_modify(|held| *held = period.max(*held)).or_insert(period);
+        }
+    }
+    let mut scratch = Scratch::default();
+    newest
+        .into_iter()
+        .map(|(row, period)| (row, material.value_at(period, row.start(), &mut scratch)))
+        .collect()
+}
+
+/// The newest `limit` rows of the outer join of the columns.
+fn wide(metrics: &[&'static Metric], columns: &[Column], limit: usize) -> Vec<Map<String, Value>> {
+    let days: BTreeSet<Day> = columns.iter().flat_map(|column| column.keys().copied()).collect();
+    let skip = days.len().saturating_sub(limit);
+    days.into_iter()
+        .skip(skip)
+        .map(|day| {
+            let mut row = Map::new();
+            row.insert("date".to_owned(), Value::from(day.to_string()));
+            for (metric, column) in metrics.iter().zip(columns) {
+                let value = column.get(&day).copied().flatten();
+                row.insert(metric.slug.to_owned(), Value::from(value));
+            }
+            row
+        })
+        .collect()
+}

@@ -1,0 +1,293 @@
+//! `/v1/series` and `/v1/series/{metric}`.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::shapes::{Envelope, Meta, MoreColumns, SeriesRow, When, series_columns};
+use crate::api::answer::{ApiState, Content, Endpoint, Question, Rows};
+use crate::api::cursor::Cursor;
+use crate::api::form::Form;
+use crate::api::openapi::{ListForms, SeriesParams, ViewParams};
+use crate::api::problem::{Code, Problem, ProblemBody};
+use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_metric, sources_of};
+use crate::api::route::LastStep;
+use crate::api::time_format::At;
+use crate::domain::catalog::{METRICS, Metric, Origin};
+use crate::domain::observation::Resolution;
+use crate::domain::time::Timestamp;
+
+/// Rows of a JSON page unless `limit` says otherwise, and at most.
+pub const DEFAULT_LIMIT: i64 = 1_000;
+pub const MAX_LIMIT: i64 = 10_000;
+
+const ROW_FORMS: &[Form] = &[Form::Json, Form::Csv, Form::Ndjson];
+
+static LIST: Endpoint = Endpoint { params: &[], forms: ROW_FORMS, content: list, text_demands_fresh: false };
+
+static ONE: Endpoint = Endpoint {
+    params: &["subject", "source", "resolution", "start", "end", "last", "order", "limit", "cursor", "vintage", "columns"],
+    forms: ROW_FORMS,
+    content: one,
+    text_demands_fresh: false,
+};
+
+/// A series of the catalog.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SeriesEntry {
+    pub metric: &'static str,
+    pub subject: String,
+    /// The publisher; null for derived metrics and for metrics without any values yet.
+    pub source: Option<String>,
+    /// Length of a period: 1d or 1h.
+    pub resolution: &'static str,
+    pub unit: &'static str,
+    /// stock, flow, rate, price or ratio.
+    pub kind: &'static str,
+    /// What the number is.
+    pub definition: &'static str,
+    /// The method id of derived metrics; null for stored ones.
+    pub method: Option<&'static str>,
+    /// Begin of the first period with a value; null without values.
+    #[schema(value_type = Option<String>, example = "2010-07-18")]
+    pub first_date: Option<When>,
+    /// Begin of the newest period with a value.
+    #[schema(value_type = Option<String>, example = "2024-11-30")]
+    pub last_date: Option<When>,
+    /// Time from one value to the next, ISO 8601.
+    pub cadence: &'static str,
+    /// When the newest value was known.
+    #[schema(inline)]
+    pub last_known_at: Option<At>,
+}
+
+/// List the series
+///
+/// The catalog: every stored series by source, every derived metric, and the metrics that have no
+/// values yet, with unit, definition, span and the newest time of knowledge.
+#[utoipa::path(get, path = "/v1/series", operation_id = "listSeries", tag = "series",
+    params(ViewParams, ListForms),
+    responses(
+        (status = 200, description = "The catalog", body = Envelope<Vec<SeriesEntry>>),
+        (status = 304, description = "Unchanged since the `ETag` sent"),
+        (status = 400, description = "A parameter is unknown, repeated or wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "Unknown snapshot", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 406, description = "A form that is not offered", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "A fault of the server", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Stale, or not started yet", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub async fn list_series(State(state): State<ApiState>, request: Request) -> Response {
+    LIST.answer(state, None, request).await
+}
+
+/// Read one series
+///
+/// The values of one metric, stored or derived, by period, with when each was known. Without
+/// `start` JSON gives the newest page, ascending; CSV, NDJSON and the flat form come whole.
+#[utoipa::path(get, path = "/v1/series/{metric}", operation_id = "readSeries", tag = "series",
+    params(
+        ("metric" = String, Path, description = "A metric of the catalog", max_length = 64, pattern = "^[a-z0-9_]+$", example = "price_usd"),
+        SeriesParams, ViewParams, ListForms,
+    ),
+    responses(
+        (status = 200, description = "The rows", body = Envelope<Vec<SeriesRow>>),
+        (status = 304, description = "Unchanged since the `ETag` sent"),
+        (status = 400, description = "A parameter is unknown, repeated or wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "Unknown metric, subject, source or snapshot", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 406, description = "A form that is not offered", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "A fault of the server", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Stale, or not started yet", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub async fn read_series(State(state): State<ApiState>, metric: LastStep, request: Request) -> Response {
+    ONE.answer(state, Some(metric.0), request).await
+}
+
+fn list(question: &Question) -> Result<Content, Problem> {
+    let view = &question.view;
+    let stored = &view.snapshot.stored;
+    let mut rows: Vec<SeriesEntry> = Vec::new();
+    for metric in METRICS {
+        let mut logs: Vec<_> = stored.logs().filter(|log| log.key.metric.slug == metric.slug).collect();
+        logs.sort_by_key(|log| (&log.key.subject, view.rules().rank(&log.key.source), log.key.resolution));
+        for log in &logs {
+            let key = &log.key;
+            let wanted = Wanted {
+                metric,
+                subject: &key.subject,
+                source: Some(&key.source),
+                resolution: key.resolution,
+            };
+            rows.push(entry(question, wanted));
+        }
+        if logs.is_empty() {
+            let wanted = Wanted { metric, subject: "btc", source: None, resolution: Resolution::Day };
+            rows.push(entry(question, wanted));
+        }
+    }
+    let columns = [
+        "metric", "subject", "source", "resolution", "unit", "kind", "definition", "method", "first_date", "last_date",
+        "cadence", "last_known_at",
+    ];
+    let freshness = whole_freshness(question);
+    let sources: std::collections::BTreeSet<String> = stored.logs().map(|log| log.key.source.clone()).collect();
+    let meta = Meta::of(None, None, view, &freshness, sources.into_iter().collect());
+    let columns = columns.map(str::to_owned).to_vec();
+    Ok(Content { data: Box::new(Rows { rows, columns }), meta, freshness, next_cursor: None })
+}
+
+fn entry(question: &Question, wanted: Wanted<'_>) -> SeriesEntry {
+    let metric: &Metric = wanted.metric;
+    let material = Material::gather(&question.view, wanted);
+    let series = material.series();
+    let newest = series.newest();
+    let first = series.periods(None, None).first().and_then(|&period| {
+        series.rows(&[period], Vintage::Latest).ok()?.pop()
+    });
+    let when = |row: &Row| When::of(row.start, wanted.resolution);
+    SeriesEntry {
+        metric: metric.slug,
+        subject: wanted.subject.to_owned(),
+        source: wanted.source.map(str::to_owned),
+        resolution: wanted.resolution.name(),
+        unit: metric.unit,
+        kind: metric.kind.name(),
+        definition: metric.definition,
+        method: metric.method(),
+        first_date: first.as_ref().map(when),
+        last_date: newest.as_ref().map(when),
+        cadence: match wanted.resolution {
+            Resolution::Day => "P1D",
+            Resolution::Hour => "PT1H",
+        },
+        last_known_at: newest.and_then(|row| row.known_at).map(At),
+    }
+}
+
+/// The freshness of everything stored for `btc`: that of its worst stored daily series.
+fn whole_freshness(question: &Question) -> crate::api::view::Freshness {
+    let stored = METRICS.iter().filter(|metric| metric.origin == Origin::Raw);
+    let of = |metric: &'static Metric| {
+        let wanted = Wanted { metric, subject: "btc", source: None, resolution: Resolution::Day };
+        let freshness = Material::gather(&question.view, wanted).series().freshness();
+        freshness.observed_until.map(|_| freshness)
+    };
+    stored.filter_map(of).reduce(crate::api::view::Freshness::and).unwrap_or_default()
+}
+
+/// What part of a series is wanted, and in which order.
+struct Page {
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+    last: Option<usize>,
+    descending: bool,
+    limit: Option<usize>,
+    cursor: Option<Cursor>,
+}
+
+impl Page {
+    fn of(question: &Question) -> Result<Self, Problem> {
+        let params = &question.params;
+        let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+        let start = params.moment("start")?.map(|moment| moment.resolve(question.at()));
+        let last = params.whole_number("last", 1..=MAX_LIMIT)?.map(count);
+        if start.is_some() && last.is_some() {
+            let detail = "last counts from the newest row and cannot be given with start.";
+            return Err(Problem::new(Code::ConflictingParameters, detail).at_parameter("last", "not together with start"));
+        }
+        let given = params.whole_number("limit", 1..=MAX_LIMIT)?.map(count);
+        let is_page = question.form == Form::Json && !question.flat;
+        Ok(Self {
+            start,
+            end: params.moment("end")?.map(|moment| moment.resolve(question.at())),
+            last,
+            descending: params.one_of("order", &["asc", "desc"])? == Some("desc"),
+            limit: given.or(is_page.then_some(count(DEFAULT_LIMIT))),
+            cursor: params.text("cursor")?.map(Cursor::parse).transpose()?,
+        })
+    }
+
+    /// The places of the page among `count` rows in time order, and the cursor of the next page.
+    fn cut(&self, count: usize, question: &Question) -> (std::ops::Range<usize>, Option<String>) {
+        let from = self.last.map_or(0, |last| count.saturating_sub(last));
+        let limit = self.limit.unwrap_or(usize::MAX);
+        // Forwards when the reader begins somewhere or reads oldest first by choice of `start`.
+        let forwards = self.start.is_some() != self.descending && self.start.is_some();
+        let (range, rest) = if forwards {
+            let begin = self.cursor.as_ref().map_or(from, |cursor| cursor.position.clamp(from, count));
+            let end = begin.saturating_add(limit).min(count);
+            (begin..end, (end < count).then_some(end))
+        } else {
+            let end = self.cursor.as_ref().map_or(count, |cursor| cursor.position.clamp(from, count));
+            let begin = end.saturating_sub(limit).max(from);
+            (begin..end, (begin > from).then_some(begin))
+        };
+        let cursor = rest.map(|position| Cursor { moment: question.view.moment, position }.text());
+        (range, cursor)
+    }
+}
+
+fn one(question: &Question) -> Result<Content, Problem> {
+    let metric = known_metric(question.name.as_deref().unwrap_or_default())?;
+    let params = &question.params;
+    let subject = params.text("subject")?.unwrap_or("btc");
+    let source = params.text("source")?;
+    check_names(&question.view, subject, source)?;
+    let resolution = params.one_of("resolution", &["1d", "1h"])?.and_then(Resolution::from_name);
+    let resolution = resolution.unwrap_or(Resolution::Day);
+    let vintage = Vintage::from_name(params.one_of("vintage", &Vintage::NAMES)?.unwrap_or("latest"));
+    let all_columns = params.one_of("columns", &["default", "all"])? == Some("all");
+    let page = Page::of(question)?;
+    let view = match &page.cursor {
+        Some(cursor) => question.view.clone().at(cursor.check(&question.view)?),
+        None => question.view.clone(),
+    };
+    let material = Material::gather(&view, Wanted { metric, subject, source, resolution });
+    let series = material.series();
+    let periods = series.periods(page.start, page.end);
+    let (mut rows, next_cursor) = if vintage == Vintage::All {
+        let rows = series.rows(&periods, vintage)?;
+        let (range, next) = page.cut(rows.len(), question);
+        (rows[range].to_vec(), next)
+    } else {
+        let (range, next) = page.cut(periods.len(), question);
+        (series.rows(&periods[range], vintage)?, next)
+    };
+    if page.descending {
+        rows.reverse();
+    }
+    let freshness = series.freshness();
+    let meta = Meta::of(Some(metric), Some(subject), &view, &freshness, sources_of(&rows));
+    let simulated = view.is_simulated();
+    let rows = rows.into_iter().map(|row| present(row, resolution, metric, subject, all_columns, simulated)).collect();
+    let data = Box::new(Rows { rows, columns: series_columns(all_columns, simulated) });
+    Ok(Content { data, meta, freshness, next_cursor })
+}
+
+fn present(
+    row: Row,
+    resolution: Resolution,
+    metric: &'static Metric,
+    subject: &str,
+    all_columns: bool,
+    simulated: bool,
+) -> SeriesRow {
+    let more = all_columns.then(|| MoreColumns {
+        known_basis: row.basis.map(crate::domain::observation::Basis::name),
+        superseded_at: row.superseded_at.map(At),
+        subject: subject.to_owned(),
+        unit: metric.unit,
+        method: metric.method(),
+    });
+    SeriesRow {
+        date: When::of(row.start, resolution),
+        period_end: When::of(row.end, resolution),
+        value: row.value,
+        known_at: row.known_at.map(At),
+        revision: row.revision as u64,
+        source: row.source,
+        reason: row.reason,
+        more,
+        simulated: (simulated || all_columns).then_some(simulated),
+    }
+}

@@ -1,0 +1,218 @@
+//! `/v1/status`: whether the service, its database and its data are well.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::shapes::When;
+use crate::api::answer::{ApiState, Object};
+use crate::api::openapi::ListForms;
+use crate::api::problem::{Problem, ProblemBody};
+use crate::api::readings::{Material, Wanted};
+use crate::api::snapshot::{Outage, Snapshot};
+use crate::api::state_answer::{StateRequest, answer_state};
+use crate::api::time_format::At;
+use crate::api::view::View;
+use crate::domain::catalog::METRICS;
+use crate::domain::observation::Resolution;
+use crate::store::evidence::{QuarantineCount, count_quarantine};
+use crate::store::run::{Run, list_newest_runs};
+use crate::store::StoreError;
+
+/// How many runs the status shows.
+const RUNS_SHOWN: i64 = 20;
+
+/// The state of the service.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Status {
+    /// live or simulated.
+    pub mode: &'static str,
+    pub simulated: bool,
+    /// The id in the header `X-Snapshot-Id`.
+    #[schema(example = "812.0")]
+    pub snapshot_id: String,
+    /// Number of the newest batch.
+    #[schema(minimum = 0)]
+    pub batch: i64,
+    /// When that batch was recorded.
+    #[schema(inline)]
+    pub recorded_at: At,
+    /// Whether the database answers.
+    pub database: &'static str,
+    /// Since when it does not; null while it does.
+    #[schema(inline)]
+    pub database_away_since: Option<At>,
+    /// Whether any served series is stale.
+    pub stale: bool,
+    /// Freshness of each metric of the network.
+    pub series: Vec<SeriesState>,
+    /// What stands in quarantine; null while the database is away.
+    pub quarantine: Option<Vec<QuarantineState>>,
+    /// The newest runs, newest first; null while the database is away.
+    pub runs: Option<Vec<RunState>>,
+}
+
+/// Freshness of one metric as it is served.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SeriesState {
+    pub metric: &'static str,
+    pub subject: String,
+    /// The source of the newest value.
+    pub source: Option<String>,
+    #[schema(value_type = Option<String>, example = "2024-11-30")]
+    pub last_date: Option<When>,
+    #[schema(inline)]
+    pub observed_until: Option<At>,
+    #[schema(inline)]
+    pub valid_until: Option<At>,
+    pub stale: bool,
+}
+
+/// Records set aside for one reason.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuarantineState {
+    pub source: String,
+    pub reason: String,
+    #[schema(minimum = 1)]
+    pub count: i64,
+}
+
+/// One attempt to take data in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunState {
+    #[schema(minimum = 1)]
+    pub run_id: i64,
+    /// import, backfill, poll or simulate.
+    pub kind: String,
+    pub source: String,
+    /// File or address.
+    pub detail: Option<String>,
+    #[schema(inline)]
+    pub started_at: At,
+    /// Null while it goes on, or when its process died.
+    #[schema(inline)]
+    pub finished_at: Option<At>,
+    #[schema(minimum = 0)]
+    pub read: u64,
+    #[schema(minimum = 0)]
+    pub stored: u64,
+    #[schema(minimum = 0)]
+    pub unchanged: u64,
+    #[schema(minimum = 0)]
+    pub quarantined: u64,
+    pub error: Option<String>,
+}
+
+/// Read the state of the service
+///
+/// Mode, newest batch, freshness of each series, quarantine and runs. Freshness is not readiness:
+/// a stale series does not make the service unready.
+#[utoipa::path(get, path = "/v1/status", operation_id = "readStatus", tag = "state",
+    params(ListForms),
+    responses(
+        (status = 200, description = "The state", body = StatusAnswer),
+        (status = 400, description = "A parameter is unknown, repeated or wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 406, description = "A form that is not offered", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "A fault of the server", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not started yet", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub async fn read_status(State(state): State<ApiState>, request: Request) -> Response {
+    match answer(state, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The answer with one object as `data`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the answer")]
+pub struct StatusAnswer {
+    data: Status,
+}
+
+async fn answer(state: ApiState, request: Request) -> Result<Response, Problem> {
+    let asked = StateRequest::of(&request)?;
+    let snapshot = state.snapshot()?;
+    let outage = state.published.outage();
+    let ledger = if outage.is_some() { None } else { read_ledger(&state).await.ok() };
+    let status = describe(&snapshot, outage, ledger);
+    answer_state(&state, &snapshot, &asked, &Object(status))
+}
+
+async fn read_ledger(state: &ApiState) -> Result<(Vec<QuarantineCount>, Vec<Run>), StoreError> {
+    let mut connection = state.pool.acquire().await?;
+    let quarantine = count_quarantine(&mut connection).await?;
+    Ok((quarantine, list_newest_runs(&mut connection, RUNS_SHOWN).await?))
+}
+
+fn describe(
+    snapshot: &Arc<Snapshot>,
+    outage: Option<Outage>,
+    ledger: Option<(Vec<QuarantineCount>, Vec<Run>)>,
+) -> Status {
+    let series = series_states(snapshot);
+    let (quarantine, runs) = ledger.unzip();
+    Status {
+        mode: snapshot.stored.mode.name(),
+        simulated: snapshot.stored.mode.is_simulated(),
+        snapshot_id: snapshot.id(),
+        batch: snapshot.stored.head.number,
+        recorded_at: At(snapshot.stored.head.recorded_at),
+        database: if outage.is_some() { "away" } else { "answers" },
+        database_away_since: outage.map(|outage| At(outage.since)),
+        stale: series.iter().any(|series| series.stale),
+        series,
+        quarantine: quarantine.map(|counts| counts.into_iter().map(QuarantineState::from).collect()),
+        runs: runs.map(|runs| runs.into_iter().map(RunState::from).collect()),
+    }
+}
+
+/// The freshness of every metric of the network that has values, or could be derived.
+#[must_use]
+pub fn series_states(snapshot: &Arc<Snapshot>) -> Vec<SeriesState> {
+    let view = View::of_snapshot(Arc::clone(snapshot));
+    let state = |metric| {
+        let material =
+            Material::gather(&view, Wanted { metric, subject: "btc", source: None, resolution: Resolution::Day });
+        let series = material.series();
+        let newest = series.newest()?;
+        let freshness = series.freshness();
+        Some(SeriesState {
+            metric: metric.slug,
+            subject: "btc".to_owned(),
+            source: Some(newest.source.clone()),
+            last_date: Some(When::of(newest.start, Resolution::Day)),
+            observed_until: freshness.observed_until.map(At),
+            valid_until: freshness.valid_until.map(At),
+            stale: freshness.is_stale(view.moment.at),
+        })
+    };
+    METRICS.iter().filter_map(state).collect()
+}
+
+impl From<QuarantineCount> for QuarantineState {
+    fn from(count: QuarantineCount) -> Self {
+        Self { source: count.source, reason: count.reason, count: count.count }
+    }
+}
+
+impl From<Run> for RunState {
+    fn from(run: Run) -> Self {
+        Self {
+            run_id: run.run_id,
+            kind: run.kind,
+            source: run.source,
+            detail: run.detail,
+            started_at: At(run.started_at),
+            finished_at: run.finished_at.map(At),
+            read: run.counts.read,
+            stored: run.counts.stored,
+            unchanged: run.counts.unchanged,
+            quarantined: run.counts.quarantined,
+            error: run.error,
+        }
+    }
+}
