@@ -3,9 +3,18 @@
 //! The modules in reading order; dependencies run one way, down this list:
 //! `domain` (pure) ← `sources`, `store`, `simulated` ← `worker`, `api` ← `cli`.
 
-pub mod api;
-pub mod clock;
 pub mod domain;
+
+pub mod simulated;
 pub mod sources;
 pub mod store;
+
 pub mod worker;
+
+pub mod api;
+
+pub mod cli;
+
+pub mod clock;
+pub mod config;
+pub mod telemetry;

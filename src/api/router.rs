@@ -10,11 +10,17 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::answer::ApiState;
 use super::problem::{Code, Problem};
+use super::server::{ServerLimits, with_middleware};
 use super::{docs, health, openapi, v1};
 
-/// The routes with their state, without the layers that [`super::server`] puts around them.
+/// The whole service as it is put on a socket: the routes within the layers of [`super::server`].
 #[must_use]
-pub fn router(state: ApiState) -> Router {
+pub fn application(state: ApiState, limits: &ServerLimits) -> Router {
+    with_middleware(router(state), limits)
+}
+
+/// The routes with their state, without the layers around them.
+fn router(state: ApiState) -> Router {
     let (documented, document) = documented();
     let console = SwaggerUi::new("/docs").url("/openapi.json", openapi::finish(document));
     documented

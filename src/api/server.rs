@@ -161,14 +161,14 @@ pub fn with_middleware(router: Router, limits: &ServerLimits) -> Router {
 /// Middleware: one log line a request. Query values that are secrets are left out.
 async fn log_request(request: Request, next: Next) -> Response {
     let request_id = request.extensions().get::<RequestId>().map_or("", RequestId::as_str);
-    let span = tracing::info_span!("request", request_id);
+    let span = tracing::debug_span!("request", request_id);
     let method = request.method().clone();
     let path = redact(request.uri().path(), request.uri().query());
     let begun = Instant::now();
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
     let duration_ms = begun.elapsed().as_secs_f64() * 1_000.0;
-    span.in_scope(|| tracing::info!(%method, path, status, duration_ms, "request answered"));
+    span.in_scope(|| tracing::debug!(%method, path, status, duration_ms, "request answered"));
     response
 }
 

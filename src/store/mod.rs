@@ -4,10 +4,12 @@
 //! transactions. What appends something that readers see first takes [`head`] and holds it.
 
 pub mod database;
+pub mod doctor;
 pub mod evidence;
 pub mod head;
 pub mod migrate;
 pub mod observation;
+pub mod private_postgres;
 pub mod rule;
 pub mod run;
 

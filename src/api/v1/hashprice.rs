@@ -57,7 +57,8 @@ pub struct Hashprice {
     pub z_log_365d: Option<f64>,
     /// The same with median and median absolute deviation.
     pub z_robust_365d: Option<f64>,
-    /// Whether a halving was less than 365 days before: levels from before it are in the window.
+    /// Whether a halving was less than 365 days before: levels from before it are in the window. Null
+    /// in a simulated world.
     pub post_halving: Option<bool>,
     pub price_usd: Option<f64>,
     pub hashrate_h_per_s: Option<f64>,
@@ -105,6 +106,10 @@ fn hashprice(question: &Question) -> Result<Content, Problem> {
         None => Hashprice { reason: Some("no_data"), ..Hashprice::default() },
     };
     answer.spot_reason = Some("no_blocks");
+    // The dates of real halvings say nothing about a simulated chain.
+    answer.post_halving = day
+        .filter(|_| !view.is_simulated())
+        .map(|day| post_halving(history.day(day), &HALVING_DAYS));
     if let Some(date) = date {
         answer.date = Some(Date(date));
     }
@@ -141,7 +146,7 @@ fn of_day(history: &NetworkHistory<'_>, network: &NetworkView<'_, '_>, day: usiz
         drawdown_365d: value(NetworkMetric::Drawdown),
         z_log_365d: value(NetworkMetric::ZLog),
         z_robust_365d: value(NetworkMetric::ZRobust),
-        post_halving: Some(post_halving(history.day(day), &HALVING_DAYS)),
+        post_halving: None,
         price_usd: network.price.value(day, 0),
         hashrate_h_per_s: network.chain_value(day, 0),
         fee_share: share.map(round),

@@ -1,0 +1,144 @@
+//! Configuration, read once from the command line and the environment.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::store::private_postgres;
+
+/// Where the data lives.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseArgs {
+    /// Directory of the private PostgreSQL cluster; wins over `DATABASE_URL`
+    #[arg(long, value_name = "DIR", env = "MINER_SIGNALS_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// A PostgreSQL server of your own, versions 15 to 18
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<Secret>,
+}
+
+/// Where the service listens.
+#[derive(Debug, Clone, Args)]
+pub struct ListenArgs {
+    /// Port of the API
+    #[arg(long, default_value_t = 8080, env = "MINER_SIGNALS_PORT")]
+    pub port: u16,
+    /// Address to listen on; only loopback until there are keys
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", env = "MINER_SIGNALS_LISTEN")]
+    pub listen: IpAddr,
+}
+
+/// A text that is never printed: it may hold a password.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The database that the arguments name.
+#[derive(Debug, Clone)]
+pub enum DatabaseChoice {
+    /// A cluster that we run ourselves in a directory.
+    Private(PathBuf),
+    /// A server that somebody else runs.
+    Server(Box<PgConnectOptions>),
+}
+
+impl DatabaseArgs {
+    /// The database of a live installation: `--data-dir`, else `DATABASE_URL`, else our own
+    /// directory for live data.
+    ///
+    /// # Errors
+    /// If `DATABASE_URL` is not an address of PostgreSQL, or there is no home for the directory.
+    pub fn live(&self) -> anyhow::Result<DatabaseChoice> {
+        match (&self.data_dir, &self.database_url) {
+            (Some(directory), url) => {
+                if url.is_some() {
+                    tracing::info!(directory = %directory.display(), "--data-dir wins over DATABASE_URL");
+                }
+                Ok(DatabaseChoice::Private(directory.clone()))
+            }
+            (None, Some(Secret(url))) => {
+                let options = PgConnectOptions::from_str(url)
+                    .context("DATABASE_URL is not an address like postgres://user:password@host:5432/database")?;
+                Ok(DatabaseChoice::Server(Box::new(options)))
+            }
+            (None, None) => default("live"),
+        }
+    }
+
+    /// The database of a demo: `--data-dir`, else our own directory for demos. `DATABASE_URL` is
+    /// never used, so that a demo cannot touch a real database.
+    ///
+    /// # Errors
+    /// If there is no home for the directory.
+    pub fn demo(&self) -> anyhow::Result<DatabaseChoice> {
+        if self.database_url.is_some() {
+            tracing::info!("demo ignores DATABASE_URL and keeps its own directory");
+        }
+        match &self.data_dir {
+            Some(directory) => Ok(DatabaseChoice::Private(directory.clone())),
+            None => default("demo"),
+        }
+    }
+}
+
+fn default(name: &str) -> anyhow::Result<DatabaseChoice> {
+    let directory = private_postgres::default_directory(name, |variable| std::env::var_os(variable))?;
+    Ok(DatabaseChoice::Private(directory))
+}
+
+impl ListenArgs {
+    /// The address to listen on.
+    ///
+    /// # Errors
+    /// For an address that others can reach: there are no keys yet to tell friend from foe.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        if !self.listen.is_loopback() {
+            bail!(
+                "--listen {} is reachable from outside and this release has no keys; listen on 127.0.0.1 and put a \
+                 proxy with access control in front",
+                self.listen
+            );
+        }
+        Ok(SocketAddr::new(self.listen, self.port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_address_is_refused() {
+        let listen = |address: &str| ListenArgs { port: 1, listen: address.parse().unwrap() };
+        assert!(listen("0.0.0.0").address().is_err());
+        assert!(listen("192.168.0.7").address().is_err());
+        assert!(listen("::1").address().is_ok());
+    }
+
+    #[test]
+    fn the_directory_wins_and_the_address_is_never_printed() {
+        let args = DatabaseArgs {
+            data_dir: Some("/somewhere".into()),
+            database_url: Some(Secret("postgres://user:hunter2@host/db".into())),
+        };
+        assert!(matches!(args.live().unwrap(), DatabaseChoice::Private(directory) if directory.ends_with("somewhere")));
+        assert!(!format!("{args:?}").contains("hunter2"));
+    }
+}
