@@ -102,25 +102,21 @@ impl<'a> Group<'a> {
     /// The first instant T at which V(T, S) serves the period; `None` if none up to `moment.at`.
     #[must_use]
     pub fn first_served(&self, period: usize, rules: &RuleBook, moment: Moment) -> Option<Timestamp> {
-        let [only] = self.candidates.as_slice() else {
-            return self.first_served_among_many(period, rules, moment);
-        };
-        only.first_known(period, moment.batch).filter(|&at| at <= moment.at)
+        let mut visible = self.candidates.iter().filter(|candidate| candidate.is_visible(moment));
+        match (visible.next(), visible.next()) {
+            (None, _) => None,
+            (Some(only), None) => only.first_value(period, moment),
+            (Some(_), Some(_)) => self.first_served_among_many(period, rules, moment),
+        }
     }
 
     /// With several candidates the choice depends on time itself, so each instant at which the
     /// answer can change is tried in order.
     fn first_served_among_many(&self, period: usize, rules: &RuleBook, moment: Moment) -> Option<Timestamp> {
         let mut instants: Vec<Timestamp> = Vec::new();
-        for candidate in &self.candidates {
-            for field in &candidate.fields {
-                let versions = field.periods[period].map_or(&[][..], |period| period.versions);
-                instants.extend(versions.iter().map(|version| version.known_at));
-            }
-        }
-        instants.sort_unstable();
         let rules_then = rules.in_force(moment);
         for candidate in &self.candidates {
+            instants.extend(candidate.known_times(period, moment));
             let overdue = candidate.timing(rules_then).overdue_after(self.periods[period].1);
             instants.push(Timestamp::from_micros(overdue.micros() + 1));
         }
@@ -143,7 +139,9 @@ impl<'a> Group<'a> {
     /// period, because a choice depends on the ones before it.
     #[must_use]
     pub fn view_of(&self, periods: Range<usize>, rules: &SourceRules, moment: Moment) -> GroupView<'_, 'a> {
-        let mut order: Vec<usize> = (0..self.candidates.len()).collect();
+        // A source whose rows are all stored or known later does not exist in this view.
+        let is_visible = |&index: &usize| self.candidates[index].is_visible(moment);
+        let mut order: Vec<usize> = (0..self.candidates.len()).filter(is_visible).collect();
         order.sort_by_key(|&index| rules.rank(self.candidates[index].source));
         let mut walk = Walk::new(self, rules, moment, &order, periods.end);
         let begin = if order.len() > 1 { 0 } else { periods.start };
@@ -161,13 +159,29 @@ impl Candidate<'_> {
         self.fields.iter().all(|field| field.periods[period].is_some_and(|at| at.value(moment).is_some()))
     }
 
-    /// When the last of the fields got its first value; `None` if one never did.
-    fn first_known(&self, period: usize, batch: i64) -> Option<Timestamp> {
-        let mut latest = Timestamp::MIN;
-        for field in &self.fields {
-            latest = latest.max(field.periods[period]?.first_known(batch)?);
-        }
-        Some(latest)
+    /// Whether the view holds any version of any of the fields.
+    fn is_visible(&self, moment: Moment) -> bool {
+        self.fields.iter().any(|field| field.log.is_visible(moment))
+    }
+
+    /// Whether the view holds any version of the period, withdrawals included.
+    fn has_version(&self, period: usize, moment: Moment) -> bool {
+        let sees = |field: &Field<'_>| field.periods[period].is_some_and(|at| at.visible(moment).next().is_some());
+        self.fields.iter().any(sees)
+    }
+
+    /// Every `known_at` that the view holds for the period.
+    fn known_times(&self, period: usize, moment: Moment) -> impl Iterator<Item = Timestamp> {
+        let versions = self.fields.iter().filter_map(move |field| field.periods[period]);
+        versions.flat_map(move |stored| stored.visible(moment).map(|version| version.known_at))
+    }
+
+    /// The first instant at which every field has a value.
+    fn first_value(&self, period: usize, moment: Moment) -> Option<Timestamp> {
+        let mut instants: Vec<Timestamp> = self.known_times(period, moment).collect();
+        instants.sort_unstable();
+        instants.dedup();
+        instants.into_iter().find(|&at| self.has_value(period, Moment { at, ..moment }))
     }
 
     /// The timing of the candidate: that of its latest metric.
@@ -213,10 +227,13 @@ impl<'w, 'a> Walk<'w, 'a> {
             return Served::Hole;
         }
         let mut first_with_value = None;
+        let seen = |&(index, ..): &(usize, Timing, u32)| self.group.candidates[index].has_version(period, self.moment);
+        // A period that no candidate says anything about does not interrupt a run of periods.
+        let is_seen = self.ranked.iter().any(seen);
         for rank in 0..self.ranked.len() {
             let (index, _, running) = &mut self.ranked[rank];
             let has_value = self.group.candidates[*index].has_value(period, self.moment);
-            *running = if has_value { *running + 1 } else { 0 };
+            *running = if has_value { *running + 1 } else if is_seen { 0 } else { *running };
             if has_value && first_with_value.is_none() {
                 first_with_value = Some(rank);
             }
@@ -225,8 +242,8 @@ impl<'w, 'a> Walk<'w, 'a> {
         if let Some(rank) = self.ranked[..self.current].iter().position(takes_over) {
             self.current = rank;
         }
-        let (index, timing, running) = self.ranked[self.current];
-        if running > 0 {
+        let (index, timing, _) = self.ranked[self.current];
+        if self.group.candidates[index].has_value(period, self.moment) {
             return Served::By(index);
         }
         let overdue_after = timing.overdue_after(self.group.periods[period].1);
@@ -421,6 +438,26 @@ mod tests {
         assert_eq!(group.first_served(5, &book(), LATE), Some(expected));
         assert_eq!(group.first_served(4, &book(), LATE), Some(Day::from_epoch_days(5).end()));
         assert_eq!(group.first_served(5, &book(), Moment { at: Timestamp::MIN, ..LATE }), None);
+    }
+
+    #[test]
+    fn what_is_stored_later_changes_no_earlier_view() {
+        // A third source says something, later, about a day that nobody had a row for.
+        let early = Moment { batch: 1, ..LATE };
+        let first = log("first", (0..3).chain(8..12).chain(13..20));
+        let second = log("second", (0..12).chain(13..20));
+        let before = picture(&[first.clone(), second.clone()], early);
+        let mut third = log("third", [12]);
+        third = SeriesLog::empty(third.key.clone()).with_rows(
+            log("third", [12]).periods().map(|period| StoredRow {
+                period_start: period.start,
+                period_end: period.end,
+                version: Version { batch: 2, ..period.versions[0].clone() },
+            }).collect(),
+        );
+        let after = picture(&[first, second, third], early);
+        let without_the_new_day: String = after.chars().enumerate().filter(|&(day, _)| day != 12).map(|(_, c)| c).collect();
+        assert_eq!(without_the_new_day, before);
     }
 
     #[test]

@@ -442,8 +442,8 @@ impl NetworkView<'_, '_> {
             || (metric.needs_price() && self.price.served(day) == Served::Pending)
     }
 
-    /// Days of the metric's series in this view: from its first value to its newest day that is not
-    /// waited for. Empty where there is no value.
+    /// Days of the metric's series in this view: from its first value to the newest day that
+    /// anything is known of and nothing is waited for. Empty where there is no value.
     #[must_use]
     pub fn life(&self, metric: NetworkMetric) -> Range<usize> {
         let mut scratch = Scratch::default();
@@ -451,7 +451,11 @@ impl NetworkView<'_, '_> {
         let Some(first) = days.clone().find(|&day| self.value(metric, day, &mut scratch).is_ok()) else {
             return 0..0;
         };
-        let last = days.rev().find(|&day| !self.is_pending(metric, day)).unwrap_or(first);
+        let inputs = metric.own_inputs();
+        let is_over = |day: usize| {
+            !self.is_pending(metric, day) && !known_times(self.history, inputs, day, self.moment).is_empty()
+        };
+        let last = days.rev().find(|&day| is_over(day)).unwrap_or(first);
         first..last + 1
     }
 

@@ -193,14 +193,6 @@ impl<'a> Period<'a> {
         self.visible(moment).next_back()?.reading.value()
     }
 
-    /// When a value of this period was first known, of what is stored by batch S.
-    #[must_use]
-    pub fn first_known(self, batch: i64) -> Option<Timestamp> {
-        self.versions
-            .iter()
-            .find(|version| version.batch <= batch && version.reading.value().is_some())
-            .map(|version| version.known_at)
-    }
 }
 
 impl SeriesLog {
@@ -265,6 +257,12 @@ impl SeriesLog {
         let entry = &self.periods[index];
         let end = self.periods.get(index + 1).map_or(self.versions.len(), |next| next.first_version);
         Period { start: entry.start, end: entry.end, versions: &self.versions[entry.first_version..end] }
+    }
+
+    /// Whether V(T, S) holds any row of the series.
+    #[must_use]
+    pub fn is_visible(&self, moment: Moment) -> bool {
+        self.periods().any(|period| period.visible(moment).next().is_some())
     }
 
     /// The end of the newest period with a value in V(T, S).

@@ -118,7 +118,9 @@ fn metrics_of(question: &Question, subject: &str) -> Vec<&'static Metric> {
     let stored = &question.view.snapshot.stored;
     let has = |metric: &&'static Metric| match metric.origin {
         Origin::Derived { .. } => subject == "btc",
-        Origin::Raw => stored.logs().any(|log| log.key.metric.slug == metric.slug && log.key.subject == subject && !log.is_empty()),
+        Origin::Raw => stored.logs().any(|log| {
+            log.key.metric.slug == metric.slug && log.key.subject == subject && log.is_visible(question.view.moment)
+        }),
     };
     METRICS.iter().filter(has).collect()
 }

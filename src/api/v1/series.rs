@@ -15,7 +15,7 @@ use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_me
 use crate::api::route::LastStep;
 use crate::api::time_format::At;
 use crate::domain::catalog::{METRICS, Metric, Origin};
-use crate::domain::observation::Resolution;
+use crate::domain::observation::{Resolution, SeriesLog};
 use crate::domain::time::Timestamp;
 
 /// Rows of a JSON page unless `limit` says otherwise, and at most.
@@ -108,7 +108,8 @@ fn list(question: &Question) -> Result<Content, Problem> {
     let stored = &view.snapshot.stored;
     let mut rows: Vec<SeriesEntry> = Vec::new();
     for metric in METRICS {
-        let mut logs: Vec<_> = stored.logs().filter(|log| log.key.metric.slug == metric.slug).collect();
+        let of_metric = |log: &&SeriesLog| log.key.metric.slug == metric.slug && log.is_visible(view.moment);
+        let mut logs: Vec<_> = stored.logs().filter(of_metric).collect();
         logs.sort_by_key(|log| (&log.key.subject, view.rules().rank(&log.key.source), log.key.resolution));
         for log in &logs {
             let key = &log.key;
@@ -130,7 +131,8 @@ fn list(question: &Question) -> Result<Content, Problem> {
         "cadence", "last_known_at",
     ];
     let freshness = whole_freshness(question);
-    let sources: std::collections::BTreeSet<String> = stored.logs().map(|log| log.key.source.clone()).collect();
+    let visible = stored.logs().filter(|log| log.is_visible(view.moment));
+    let sources: std::collections::BTreeSet<String> = visible.map(|log| log.key.source.clone()).collect();
     let meta = Meta::of(None, None, view, &freshness, sources.into_iter().collect());
     let columns = columns.map(str::to_owned).to_vec();
     Ok(Content { data: Box::new(Rows { rows, columns }), meta, freshness, next_cursor: None })

@@ -1,0 +1,154 @@
+//! Reads outlive the database: current values go on, marked, and recovery needs no restart.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use miner_signals::store::private_postgres::PrivatePostgres;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::harness::{Directory, TestDatabase, network_days, value};
+
+/// A served process; killed when dropped, if it still runs.
+struct Service {
+    child: Child,
+    address: String,
+}
+
+impl Service {
+    fn start(directory: &Directory) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_miner-signals"))
+            .args(["up", "--port", "0", "--data-dir"])
+            .arg(&directory.0)
+            .env_remove("DATABASE_URL")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().trim_start_matches("serving on http://").trim_end_matches('/').to_owned();
+        Self { child, address }
+    }
+
+    async fn get(&self, path: &str) -> String {
+        get(&self.address, path).await
+    }
+
+    async fn wait_for(&self, path: &str, what: &str, limit: Duration) -> Duration {
+        let begun = Instant::now();
+        loop {
+            if self.get(path).await.contains(what) {
+                return begun.elapsed();
+            }
+            assert!(begun.elapsed() < limit, "{path} does not show {what} within {limit:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is what the tests want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The whole answer as text, status line and headers included.
+async fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn current_values_go_on_while_the_database_is_stopped_at_once() {
+    let directory = Directory::new("outage");
+    let postgres = PrivatePostgres::start(&directory.0).await.unwrap();
+    let database = TestDatabase::migrated(postgres.connect_options()).await;
+    database.append(&network_days("2020-01-01", 30)).await;
+    database.pool.close().await;
+    // The service alone holds the cluster, and restarts it when it is gone.
+    postgres.stop().await.unwrap();
+    let mut service = Service::start(&directory);
+    service.wait_for("/readyz", "200 OK", Duration::from_secs(20)).await;
+
+    let (stop, failures, answered, degraded) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let load: Vec<_> = (0..4)
+        .map(|_| {
+            let (address, stop) = (service.address.clone(), stop.clone());
+            let (failures, answered, degraded) = (failures.clone(), answered.clone(), degraded.clone());
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    for path in ["/v1/latest", "/v1/hashprice", "/v1/series/price_usd", "/v1/hashprice?as_of=2020-01-20"] {
+                        let answer = get(&address, path).await;
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        failures.fetch_add(usize::from(!answer.starts_with("HTTP/1.1 200")), Ordering::Relaxed);
+                        degraded.fetch_add(usize::from(answer.contains("x-degraded: database")), Ordering::Relaxed);
+                    }
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let pid = std::fs::read_to_string(directory.0.join("pgdata/postmaster.pid")).unwrap();
+    let pid = Pid::from_raw(pid.lines().next().unwrap().parse().unwrap()).unwrap();
+    // What `pg_ctl stop -m immediate` sends.
+    kill_process(pid, Signal::QUIT).unwrap();
+    service.wait_for("/v1/status", "\"database\":\"away\"", Duration::from_secs(5)).await;
+    let status = service.get("/readyz?verbose").await;
+    assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+    let recovery = service.wait_for("/v1/status", "\"database\":\"answers\"", Duration::from_secs(10)).await;
+    assert!(recovery < Duration::from_secs(5), "answered again after {recovery:?}");
+    stop.store(true, Ordering::Relaxed);
+    futures::future::try_join_all(load).await.unwrap();
+    assert_eq!(failures.load(Ordering::Relaxed), 0);
+    assert!(answered.load(Ordering::Relaxed) > 100);
+    assert!(degraded.load(Ordering::Relaxed) > 0, "answers were marked");
+
+    // Writes resume and are published without a restart.
+    let postgres = PrivatePostgres::start(&directory.0).await.unwrap();
+    let database = TestDatabase::migrated(postgres.connect_options()).await;
+    database.append(&[value("price_usd", "coinmetrics", "2020-02-01", 12_345.0, None)]).await;
+    service.wait_for("/v1/latest", "12345", Duration::from_secs(2)).await;
+    database.pool.close().await;
+    postgres.stop().await.unwrap();
+
+    let begun = Instant::now();
+    kill_process(Pid::from_child(&service.child), Signal::TERM).unwrap();
+    assert!(service.child.wait().unwrap().success(), "a told stop is a clean exit");
+    assert!(begun.elapsed() < Duration::from_secs(8));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_at_the_start_is_waited_for() {
+    use miner_signals::api::snapshot::Published;
+    use miner_signals::clock::Clock;
+    use miner_signals::store::database::pool;
+    use sqlx::postgres::PgConnectOptions;
+
+    let nobody = PgConnectOptions::new().host("127.0.0.1").port(1).username("nobody").database("none");
+    let published = Published::default();
+    let error = published.refresh(&pool(nobody, 1), &Clock::System).await.unwrap_err();
+    assert!(error.is_outage(), "{error}");
+    assert!(published.outage().is_some() && published.snapshot().is_none());
+    let api = crate::harness::Api::new(pool(PgConnectOptions::new().host("127.0.0.1").port(1), 1), Clock::System);
+    assert_eq!(api.get("/livez").await.status, 200);
+    assert_eq!(api.get("/readyz").await.status, 503);
+    let answer = api.get("/v1/hashprice").await;
+    assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (503, Some("starting")));
+    assert_eq!(answer.header("retry-after"), "2");
+}
