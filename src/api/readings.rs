@@ -12,7 +12,6 @@ use crate::domain::choice::{Group, GroupView, union_of_periods};
 use crate::domain::indicators::statistics::Scratch;
 use crate::domain::network::{DerivedRow, NetworkHistory, NetworkMetric, NetworkView};
 use crate::domain::observation::{Basis, Moment, Resolution, SeriesLog, Version};
-use crate::domain::rules::RuleBook;
 use crate::domain::time::Timestamp;
 
 /// The most rows that all versions of a series may come to in one answer.
@@ -99,7 +98,6 @@ pub fn check_names(view: &View, subject: &str, source: Option<&str>) -> Result<(
 
 /// The logs and rules that a series is made of.
 pub struct Material<'a> {
-    rules: &'a RuleBook,
     moment: Moment,
     kind: Kind<'a>,
 }
@@ -121,28 +119,29 @@ impl<'a> Material<'a> {
             let slug = wanted.metric.slug;
             let logs: Vec<_> = stored.logs_of(slug, wanted.subject, wanted.resolution);
             let logs: Vec<_> = logs.into_iter().filter(of_source).collect();
-            Kind::Stored(Group::new(&[slug], logs.iter().copied(), union_of_periods(logs.iter().copied())))
+            let periods = union_of_periods(logs.iter().copied());
+            Kind::Stored(Group::new(&[slug], logs.iter().copied(), periods, &stored.rules, view.moment))
         } else {
             match NetworkMetric::from_slug(wanted.metric.slug) {
                 Some(metric) if wanted.subject == "btc" && wanted.resolution == Resolution::Day => {
-                    Kind::Network(metric, NetworkHistory::new(stored.logs().filter(of_source), &stored.rules))
+                    Kind::Network(metric, NetworkHistory::new(stored.logs().filter(of_source), &stored.rules, view.moment))
                 }
                 Some(_) => Kind::Absent("no_data"),
                 None => Kind::Absent("no_blocks"),
             }
         };
-        Self { rules: &stored.rules, moment: view.moment, kind }
+        Self { moment: view.moment, kind }
     }
 
     /// The series as seen at the view's moment.
     #[must_use]
     pub fn series(&self) -> Series<'_, 'a> {
         let kind = match &self.kind {
-            Kind::Stored(group) => SeriesKind::Stored(group, group.view(self.rules.in_force(self.moment), self.moment)),
+            Kind::Stored(group) => SeriesKind::Stored(group, group.view(self.moment)),
             Kind::Network(metric, history) => SeriesKind::Network(*metric, history, history.view(self.moment)),
             Kind::Absent(reason) => SeriesKind::Absent(reason),
         };
-        Series { rules: self.rules, moment: self.moment, kind }
+        Series { moment: self.moment, kind }
     }
 
     /// For each period in time order: its index, and the first instant at which it was served.
@@ -151,7 +150,7 @@ impl<'a> Material<'a> {
         let moment = self.moment;
         match &self.kind {
             Kind::Stored(group) => (0..group.periods().len())
-                .filter_map(|period| Some((period, group.first_served(period, self.rules, moment)?)))
+                .filter_map(|period| Some((period, group.first_served(period, moment)?)))
                 .collect(),
             Kind::Network(metric, history) => {
                 let first = history.first_computable(*metric, 0..history.days(), moment);
@@ -167,7 +166,7 @@ impl<'a> Material<'a> {
         let moment = Moment { at, ..self.moment };
         match &self.kind {
             Kind::Stored(group) => {
-                group.view_of(period..period + 1, self.rules.in_force(moment), moment).value(period, 0)
+                group.view_of(period..period + 1, moment).value(period, 0)
             }
             Kind::Network(metric, history) => history.value_at(*metric, period, moment, scratch).ok(),
             Kind::Absent(_) => None,
@@ -177,7 +176,6 @@ impl<'a> Material<'a> {
 
 /// A series as seen at one moment.
 pub struct Series<'m, 'a> {
-    rules: &'m RuleBook,
     moment: Moment,
     kind: SeriesKind<'m, 'a>,
 }
@@ -237,7 +235,7 @@ impl Series<'_, '_> {
     #[must_use]
     pub fn newest(&self) -> Option<Row> {
         let period = match &self.kind {
-            SeriesKind::Stored(_, view) => view.newest(self.rules.in_force(self.moment))?.period,
+            SeriesKind::Stored(_, view) => view.newest()?.period,
             SeriesKind::Network(metric, _, view) => view.newest_with_value(*metric)?,
             SeriesKind::Absent(_) => return None,
         };
@@ -247,9 +245,8 @@ impl Series<'_, '_> {
     /// How fresh the series is: as its worst required input.
     #[must_use]
     pub fn freshness(&self) -> Freshness {
-        let rules = self.rules.in_force(self.moment);
         let of = |view: &GroupView<'_, '_>| {
-            view.newest(rules).map_or_else(Freshness::default, |newest| Freshness::of(newest.observed_until, newest.timing))
+            view.newest().map_or_else(Freshness::default, |newest| Freshness::of(newest.observed_until, newest.timing))
         };
         match &self.kind {
             SeriesKind::Stored(_, view) => of(view),

@@ -104,7 +104,6 @@ impl Stored {
     /// The first instant after `at` at which an answer changes without any new row.
     fn next_change(&self, at: Timestamp) -> Option<Timestamp> {
         let moment = Moment { at, batch: self.head.number };
-        let rules = self.rules.in_force(moment);
         let mut changes: Vec<Timestamp> = Vec::new();
         let mut names: Vec<(&str, &str, Resolution)> =
             self.logs().map(|log| (log.key.metric.slug, log.key.subject.as_str(), log.key.resolution)).collect();
@@ -112,16 +111,17 @@ impl Stored {
         names.dedup();
         for (metric, subject, resolution) in names {
             let logs = self.logs_of(metric, subject, resolution);
-            let group = Group::new(&[metric_of(&logs)], logs.iter().copied(), union_of_periods(logs.iter().copied()));
-            let view = group.view(rules, moment);
+            let periods = union_of_periods(logs.iter().copied());
+            let group = Group::new(&[metric_of(&logs)], logs.iter().copied(), periods, &self.rules, moment);
+            let view = group.view(moment);
             changes.extend(view.next_change);
-            changes.extend(view.newest(rules).map(|newest| newest.timing.valid_until(newest.observed_until)));
+            changes.extend(view.newest().map(|newest| newest.timing.valid_until(newest.observed_until)));
         }
-        let history = NetworkHistory::new(self.logs(), &self.rules);
+        let history = NetworkHistory::new(self.logs(), &self.rules, moment);
         let view = history.view(moment);
         for group in [&view.price, &view.chain] {
             changes.extend(group.next_change);
-            changes.extend(group.newest(rules).map(|newest| newest.timing.valid_until(newest.observed_until)));
+            changes.extend(group.newest().map(|newest| newest.timing.valid_until(newest.observed_until)));
         }
         changes.into_iter().filter(|&change| change > at).min()
     }

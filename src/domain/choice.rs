@@ -5,6 +5,7 @@
 //! until then the period is not served. A preferred source takes over again once it has had values
 //! for seven periods running. So every choice follows from V(T, S) and the rules in force at T.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use super::observation::{Moment, Period, SeriesLog, Winner};
@@ -37,14 +38,35 @@ struct Field<'a> {
 struct Candidate<'a> {
     source: &'a str,
     fields: Vec<Field<'a>>,
+    /// The first period that has a value in the base view.
+    first_with_value: Option<usize>,
 }
 
 /// Series of one or more metrics that must come from one source in each period.
-#[derive(Debug, Clone)]
+///
+/// A group is made for a base view, the newest that anybody asks it for; views of earlier moments
+/// are taken from it at little cost each.
+#[derive(Debug)]
 pub struct Group<'a> {
     periods: Vec<(Timestamp, Timestamp)>,
     candidates: Vec<Candidate<'a>>,
     metrics: Vec<&'static str>,
+    rules: &'a RuleBook,
+    base: Moment,
+    settled: OnceCell<Settled>,
+}
+
+/// How the walk along the periods of the base view went, so that a view of an earlier moment can
+/// begin where the two differ instead of at the first period.
+#[derive(Debug)]
+struct Settled {
+    order: Vec<usize>,
+    begins_with: usize,
+    /// For each period: the current candidate after it, and for how many periods running each of
+    /// the order has had values.
+    states: Vec<(usize, Vec<u32>)>,
+    /// For each period: from when on nothing that decides it, or one before it, has changed.
+    settled_at: Vec<Timestamp>,
 }
 
 /// A group as seen at one moment: who serves each period.
@@ -70,6 +92,8 @@ impl<'a> Group<'a> {
         metrics: &[&'static str],
         logs: impl Iterator<Item = &'a SeriesLog> + Clone,
         periods: Vec<(Timestamp, Timestamp)>,
+        rules: &'a RuleBook,
+        base: Moment,
     ) -> Self {
         let mut sources: Vec<&str> = logs.clone().map(|log| log.key.source.as_str()).collect();
         sources.sort_unstable();
@@ -80,10 +104,12 @@ impl<'a> Group<'a> {
                 Some(Field { log, periods: lay_out(log, &periods) })
             };
             let fields = metrics.iter().map(field).collect::<Option<Vec<_>>>()?;
-            Some(Candidate { source, fields })
+            let mut candidate = Candidate { source, fields, first_with_value: None };
+            candidate.first_with_value = (0..periods.len()).find(|&period| candidate.has_value(period, base));
+            Some(candidate)
         };
         let candidates = sources.into_iter().filter_map(candidate).collect();
-        Self { candidates, metrics: metrics.to_vec(), periods }
+        Self { candidates, metrics: metrics.to_vec(), periods, rules, base, settled: OnceCell::new() }
     }
 
     #[must_use]
@@ -101,57 +127,88 @@ impl<'a> Group<'a> {
 
     /// The first instant T at which V(T, S) serves the period; `None` if none up to `moment.at`.
     #[must_use]
-    pub fn first_served(&self, period: usize, rules: &RuleBook, moment: Moment) -> Option<Timestamp> {
+    pub fn first_served(&self, period: usize, moment: Moment) -> Option<Timestamp> {
         let mut visible = self.candidates.iter().filter(|candidate| candidate.is_visible(moment));
         match (visible.next(), visible.next()) {
             (None, _) => None,
             (Some(only), None) => only.first_value(period, moment),
-            (Some(_), Some(_)) => self.first_served_among_many(period, rules, moment),
+            (Some(_), Some(_)) => self.first_served_among_many(period, moment),
         }
     }
 
     /// With several candidates the choice depends on time itself, so each instant at which the
     /// answer can change is tried in order.
-    fn first_served_among_many(&self, period: usize, rules: &RuleBook, moment: Moment) -> Option<Timestamp> {
+    fn first_served_among_many(&self, period: usize, moment: Moment) -> Option<Timestamp> {
         let mut instants: Vec<Timestamp> = Vec::new();
-        let rules_then = rules.in_force(moment);
+        let rules = self.rules.in_force(moment);
         for candidate in &self.candidates {
             instants.extend(candidate.known_times(period, moment));
-            let overdue = candidate.timing(rules_then).overdue_after(self.periods[period].1);
-            instants.push(Timestamp::from_micros(overdue.micros() + 1));
+            instants.push(after(candidate.timing(rules).overdue_after(self.periods[period].1)));
         }
         instants.sort_unstable();
         instants.dedup();
         instants.into_iter().filter(|&at| at <= moment.at).find(|&at| {
-            let then = Moment { at, ..moment };
-            let view = self.view_of(period..period + 1, rules.in_force(then), then);
+            let view = self.view_of(period..period + 1, Moment { at, ..moment });
             matches!(view.served(period), Served::By(_))
         })
     }
 
     /// Who serves each period at a moment, under the rules in force then.
     #[must_use]
-    pub fn view(&self, rules: &SourceRules, moment: Moment) -> GroupView<'_, 'a> {
-        self.view_of(0..self.periods.len(), rules, moment)
+    pub fn view(&self, moment: Moment) -> GroupView<'_, 'a> {
+        self.view_of(0..self.periods.len(), moment)
     }
 
-    /// The same for some periods only. With several candidates the walk still begins at the first
-    /// period, because a choice depends on the ones before it.
+    /// The same for some periods only.
     #[must_use]
-    pub fn view_of(&self, periods: Range<usize>, rules: &SourceRules, moment: Moment) -> GroupView<'_, 'a> {
-        // A source whose rows are all stored or known later does not exist in this view.
-        let is_visible = |&index: &usize| self.candidates[index].is_visible(moment);
-        let mut order: Vec<usize> = (0..self.candidates.len()).filter(is_visible).collect();
-        order.sort_by_key(|&index| rules.rank(self.candidates[index].source));
-        let mut walk = Walk::new(self, rules, moment, &order, periods.end);
-        let begin = if order.len() > 1 { 0 } else { periods.start };
+    pub fn view_of(&self, periods: Range<usize>, moment: Moment) -> GroupView<'_, 'a> {
+        let mut walk = Walk::new(self, moment);
+        // The choice among several depends on the periods before; that of one does not.
+        let begin = if walk.ranked.len() > 1 { walk.resume(periods.start) } else { periods.start };
         for period in begin..periods.start {
             walk.serve(period);
         }
         let from = periods.start;
         let served = periods.map(|period| walk.serve(period)).collect();
-        GroupView { group: self, moment, order, from, served, next_change: walk.next_change }
+        let next_change = walk.next_change;
+        GroupView { group: self, moment, order: walk.order(), from, served, next_change }
     }
+
+    /// The candidates that exist in a view, the preferred one first. A source whose rows are all
+    /// stored or known later does not exist in it.
+    fn order(&self, rules: &SourceRules, moment: Moment) -> Vec<usize> {
+        let is_visible = |&index: &usize| self.candidates[index].is_visible(moment);
+        let mut order: Vec<usize> = (0..self.candidates.len()).filter(is_visible).collect();
+        order.sort_by_key(|&index| rules.rank(self.candidates[index].source));
+        order
+    }
+
+    fn settled(&self) -> &Settled {
+        self.settled.get_or_init(|| {
+            let mut walk = Walk::new(self, self.base);
+            let (order, begins_with) = (walk.order(), walk.current);
+            let mut latest = Timestamp::MIN;
+            let (mut states, mut settled_at) = (Vec::new(), Vec::new());
+            for period in 0..self.periods.len() {
+                walk.serve(period);
+                states.push((walk.current, walk.ranked.iter().map(|&(_, _, running)| running).collect()));
+                for &(index, timing, _) in &walk.ranked {
+                    let candidate = &self.candidates[index];
+                    latest = latest.max(candidate.last_presence_change(period, self.base));
+                    if !candidate.has_value(period, self.base) {
+                        latest = latest.max(after(timing.overdue_after(self.periods[period].1)));
+                    }
+                }
+                settled_at.push(latest);
+            }
+            Settled { order, begins_with, states, settled_at }
+        })
+    }
+}
+
+/// The first instant after another.
+fn after(at: Timestamp) -> Timestamp {
+    Timestamp::from_micros(at.micros() + 1)
 }
 
 impl Candidate<'_> {
@@ -184,6 +241,30 @@ impl Candidate<'_> {
         instants.into_iter().find(|&at| self.has_value(period, Moment { at, ..moment }))
     }
 
+    /// When the period last began or ceased to have a value, or to be mentioned at all; the beginning
+    /// of time if it never was.
+    fn last_presence_change(&self, period: usize, moment: Moment) -> Timestamp {
+        let mut instants: Vec<Timestamp> = self.known_times(period, moment).collect();
+        instants.sort_unstable();
+        instants.dedup();
+        let (mut last, mut before) = (Timestamp::MIN, (false, false));
+        for at in instants {
+            let then = Moment { at, ..moment };
+            let now = (self.has_value(period, then), self.has_version(period, then));
+            if now != before {
+                (last, before) = (at, now);
+            }
+        }
+        last
+    }
+
+    /// Whether the view holds a value in any period.
+    fn has_any_value(&self, moment: Moment) -> bool {
+        self.first_with_value.is_some_and(|period| self.has_value(period, moment))
+            || (0..self.fields.first().map_or(0, |field| field.periods.len()))
+                .any(|period| self.has_value(period, moment))
+    }
+
     /// The timing of the candidate: that of its latest metric.
     fn timing(&self, rules: &SourceRules) -> Timing {
         let of = |field: &Field<'_>| {
@@ -212,14 +293,38 @@ struct Walk<'w, 'a> {
 }
 
 impl<'w, 'a> Walk<'w, 'a> {
-    fn new(group: &'w Group<'a>, rules: &SourceRules, moment: Moment, order: &[usize], count: usize) -> Self {
-        let ranked: Vec<_> =
-            order.iter().map(|&index| (index, group.candidates[index].timing(rules), 0)).collect();
-        let has_any = |&(index, _, _): &(usize, Timing, u32)| {
-            (0..count).any(|period| group.candidates[index].has_value(period, moment))
-        };
+    fn new(group: &'w Group<'a>, moment: Moment) -> Self {
+        let rules = group.rules.in_force(moment);
+        let order = group.order(rules, moment);
+        let ranked: Vec<_> = order.iter().map(|&index| (index, group.candidates[index].timing(rules), 0)).collect();
+        let has_any = |&(index, _, _): &(usize, Timing, u32)| group.candidates[index].has_any_value(moment);
         let current = if ranked.len() > 1 { ranked.iter().position(has_any).unwrap_or(0) } else { 0 };
         Self { group, moment, ranked, current, next_change: None }
+    }
+
+    fn order(&self) -> Vec<usize> {
+        self.ranked.iter().map(|&(index, ..)| index).collect()
+    }
+
+    /// Takes over the state of the base view's walk as far as it is the same in this view, at most
+    /// up to `period`, and gives the period to go on with.
+    fn resume(&mut self, period: usize) -> usize {
+        let group = self.group;
+        let same_rules = std::ptr::eq(group.rules.in_force(self.moment), group.rules.in_force(group.base));
+        if period == 0 || !same_rules || self.moment.batch != group.base.batch || self.moment.at > group.base.at {
+            return 0;
+        }
+        let settled = group.settled();
+        if settled.order != self.order() || settled.begins_with != self.current {
+            return 0;
+        }
+        let same = settled.settled_at.partition_point(|&at| at <= self.moment.at).min(period);
+        let Some((current, running)) = same.checked_sub(1).map(|last| &settled.states[last]) else { return 0 };
+        self.current = *current;
+        for (ranked, &running) in self.ranked.iter_mut().zip(running) {
+            ranked.2 = running;
+        }
+        same
     }
 
     fn serve(&mut self, period: usize) -> Served {
@@ -248,7 +353,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
         let overdue_after = timing.overdue_after(self.group.periods[period].1);
         if self.moment.at <= overdue_after {
-            let change = Timestamp::from_micros(overdue_after.micros() + 1);
+            let change = after(overdue_after);
             self.next_change = Some(self.next_change.map_or(change, |next| next.min(change)));
             return Served::Pending;
         }
@@ -306,13 +411,13 @@ impl<'a> GroupView<'_, 'a> {
 
     /// The newest period that is served, with its source and the timing of that source.
     #[must_use]
-    pub fn newest(&self, rules: &SourceRules) -> Option<Newest<'a>> {
+    pub fn newest(&self) -> Option<Newest<'a>> {
         let (period, index) = self.served.iter().enumerate().rev().find_map(|(period, served)| match served {
             Served::By(index) => Some((self.from + period, *index)),
             Served::Hole | Served::Pending => None,
         })?;
         let candidate = &self.group.candidates[index];
-        let timing = candidate.timing(rules);
+        let timing = candidate.timing(self.group.rules.in_force(self.moment));
         let observed_until = self.group.periods[period].1;
         Some(Newest { period, source: candidate.source, observed_until, timing })
     }
@@ -359,7 +464,7 @@ pub fn union_of_periods<'a>(logs: impl Iterator<Item = &'a SeriesLog>) -> Vec<(T
 mod tests {
     use super::super::catalog::find_metric;
     use super::super::observation::{Basis, Reading, Resolution, SeriesKey, StoredRow, Version};
-    use super::super::rules::{SourceRules, SourceRulesVersion};
+    use super::super::rules::SourceRulesVersion;
     use super::super::time::{Day, Span};
     use super::*;
 
@@ -397,8 +502,9 @@ mod tests {
 
     /// The sources that serve each period: `1` first, `2` second, `-` hole, `.` pending.
     fn picture(logs: &[SeriesLog], moment: Moment) -> String {
-        let group = Group::new(&["price_usd"], logs.iter(), union_of_periods(logs.iter()));
-        let view = group.view(&rules(), moment);
+        let book = book();
+        let group = Group::new(&["price_usd"], logs.iter(), union_of_periods(logs.iter()), &book, LATE);
+        let view = group.view(moment);
         (0..group.periods().len())
             .map(|period| match (view.served(period), view.source(period)) {
                 (Served::Pending, _) => '.',
@@ -433,11 +539,12 @@ mod tests {
     #[test]
     fn first_served_is_when_the_wait_ends() {
         let logs = [log("first", 0..5), log("second", 0..6)];
-        let group = Group::new(&["price_usd"], logs.iter(), union_of_periods(logs.iter()));
+        let book = book();
+        let group = Group::new(&["price_usd"], logs.iter(), union_of_periods(logs.iter()), &book, LATE);
         let expected = Day::from_epoch_days(5).end().plus(Span::DAY.times(2)).plus(Span::from_micros(1));
-        assert_eq!(group.first_served(5, &book(), LATE), Some(expected));
-        assert_eq!(group.first_served(4, &book(), LATE), Some(Day::from_epoch_days(5).end()));
-        assert_eq!(group.first_served(5, &book(), Moment { at: Timestamp::MIN, ..LATE }), None);
+        assert_eq!(group.first_served(5, LATE), Some(expected));
+        assert_eq!(group.first_served(4, LATE), Some(Day::from_epoch_days(5).end()));
+        assert_eq!(group.first_served(5, Moment { at: Timestamp::MIN, ..LATE }), None);
     }
 
     #[test]
@@ -460,13 +567,52 @@ mod tests {
         assert_eq!(without_the_new_day, before);
     }
 
+    /// A log whose days appear, are withdrawn and return at times drawn from a seed.
+    fn restless(source: &str, mut seed: u64) -> SeriesLog {
+        let mut draw = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % below
+        };
+        let mut rows = Vec::new();
+        for day in 0..60 {
+            let end = Day::from_epoch_days(day).end();
+            let mut known_at = end;
+            for _ in 0..draw(4) {
+                known_at = known_at.plus(Span::HOUR.times(i64::try_from(draw(90)).unwrap() + 1));
+                let reading = if draw(4) == 0 { crate::domain::append::withdrawal("withdrawn") } else { Reading::Value(1.0) };
+                let version = Version { known_at, batch: 1, reading, basis: Basis::Published };
+                rows.push(StoredRow { period_start: Day::from_epoch_days(day).start(), period_end: end, version });
+            }
+        }
+        SeriesLog::empty(log(source, []).key).with_rows(rows)
+    }
+
+    #[test]
+    fn a_view_taken_from_the_base_is_the_view_walked_from_the_start() {
+        for seed in 0..40 {
+            let logs = [restless("first", seed), restless("second", seed + 100), restless("third", seed + 200)];
+            let (book, periods) = (book(), union_of_periods(logs.iter()));
+            let base = Moment { at: Day::from_epoch_days(70).start(), batch: 1 };
+            let group = Group::new(&["price_usd"], logs.iter(), periods.clone(), &book, base);
+            for hour in (0..70 * 24).step_by(5) {
+                let moment = Moment { at: Timestamp::MIN.plus(Span::HOUR.times(hour)), batch: 1 };
+                let whole = group.view(moment); // begins at the first period
+                for period in [1, 7, 23, 41, periods.len() - 1] {
+                    let part = group.view_of(period..period + 1, moment);
+                    assert_eq!(part.served(period), whole.served(period), "seed {seed}, {moment:?}, period {period}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn metrics_of_one_group_come_from_one_source() {
         let mut fees = log("second", 0..3);
         fees.key.metric = find_metric("fees_btc").unwrap();
         let logs = [log("first", 0..3), log("second", 0..3), fees];
-        let group = Group::new(&["price_usd", "fees_btc"], logs.iter(), union_of_periods(logs.iter()));
-        let view = group.view(&rules(), LATE);
+        let book = book();
+        let group = Group::new(&["price_usd", "fees_btc"], logs.iter(), union_of_periods(logs.iter()), &book, LATE);
+        let view = group.view(LATE);
         assert_eq!(view.source(1), Some("second"));
         assert_eq!((view.value(1, 0), view.value(1, 1)), (Some(1.0), Some(1.0)));
     }

@@ -5,6 +5,7 @@
 //! [`super::indicators::hashprice`]; this module says what each metric reads, when a value was
 //! first computable, and how often its inputs changed since.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -156,7 +157,9 @@ pub struct NetworkHistory<'a> {
     days: usize,
     price: Group<'a>,
     chain: Group<'a>,
-    rules: &'a RuleBook,
+    base: Moment,
+    /// The first day with a hashprice in USD in the base view.
+    first_value: OnceCell<Option<usize>>,
 }
 
 /// One served row of a derived metric.
@@ -177,9 +180,10 @@ pub struct DerivedRow {
 }
 
 impl<'a> NetworkHistory<'a> {
-    /// The history of the daily `btc` logs among `logs`.
+    /// The history of the daily `btc` logs among `logs`; `base` is the newest moment that views of it
+    /// will be asked for.
     #[must_use]
-    pub fn new(logs: impl Iterator<Item = &'a SeriesLog>, rules: &'a RuleBook) -> Self {
+    pub fn new(logs: impl Iterator<Item = &'a SeriesLog>, rules: &'a RuleBook, base: Moment) -> Self {
         let logs: Vec<&SeriesLog> = logs
             .filter(|log| log.key.subject == "btc" && log.key.resolution == Resolution::Day)
             .filter(|log| PRICE.contains(&log.key.metric.slug) || CHAIN.contains(&log.key.metric.slug))
@@ -194,9 +198,9 @@ impl<'a> NetworkHistory<'a> {
             .map(|day| (day.start(), day.end()))
             .collect();
         let days = periods.len();
-        let price = Group::new(&PRICE, logs.iter().copied(), periods.clone());
-        let chain = Group::new(&CHAIN, logs.iter().copied(), periods);
-        Self { first_day, days, price, chain, rules }
+        let price = Group::new(&PRICE, logs.iter().copied(), periods.clone(), rules, base);
+        let chain = Group::new(&CHAIN, logs.iter().copied(), periods, rules, base);
+        Self { first_day, days, price, chain, base, first_value: OnceCell::new() }
     }
 
     /// How many days the history spans, gaps included.
@@ -224,9 +228,15 @@ impl<'a> NetworkHistory<'a> {
     }
 
     fn view_of(&self, days: Range<usize>, moment: Moment) -> NetworkView<'_, 'a> {
-        let rules = self.rules.in_force(moment);
-        let price = self.price.view_of(days.clone(), rules, moment);
-        let chain = self.chain.view_of(days.clone(), rules, moment);
+        let mut view = self.columns(days, moment);
+        view.first_value = view.find_first_value();
+        view
+    }
+
+    /// A view whose series' life is not known yet.
+    fn columns(&self, days: Range<usize>, moment: Moment) -> NetworkView<'_, 'a> {
+        let price = self.price.view_of(days.clone(), moment);
+        let chain = self.chain.view_of(days.clone(), moment);
         let mut view = NetworkView {
             history: self,
             moment,
@@ -242,7 +252,6 @@ impl<'a> NetworkHistory<'a> {
         for day in days {
             view.read_day(day);
         }
-        view.first_value = view.find_first_value();
         view
     }
 
@@ -341,26 +350,20 @@ impl NetworkView<'_, '_> {
         hashprice::day_btc_per_ph_day(of(Input::Issuance)?, of(Input::Fees)?, of(Input::Hashrate)?)
     }
 
+    /// The first day of the whole history with a hashprice in USD, of which this view may hold only
+    /// a part.
     fn find_first_value(&self) -> Option<usize> {
-        let history = self.history;
-        let rules = history.rules.in_force(self.moment);
-        let has_value = |day: usize| {
-            let one = day..day + 1;
-            let price = history.price.view_of(one.clone(), rules, self.moment).value(day, 0);
-            let chain = history.chain.view_of(one, rules, self.moment);
-            let of = |input: Input| chain.value(day, input.field());
-            let reward = of(Input::Issuance).zip(of(Input::Fees)).zip(of(Input::Hashrate));
-            price.is_some()
-                && reward.is_some_and(|((issuance, fees), hashrate)| {
-                    hashprice::day_btc_per_ph_day(issuance, fees, hashrate).is_ok()
-                })
-        };
+        let here = |view: &Self| view.usd.iter().position(Option::is_some).map(|place| view.from + place);
         if self.from == 0 {
-            return self.usd.iter().position(Option::is_some);
+            return here(self);
         }
-        (0..self.from).find(|&day| has_value(day)).or_else(|| {
-            self.usd.iter().position(Option::is_some).map(|place| self.from + place)
-        })
+        let history = self.history;
+        let has_value = |day: usize| history.columns(day..day + 1, self.moment).usd(day).is_some();
+        let of_base = *history.first_value.get_or_init(|| here(&history.columns(0..history.days, history.base)));
+        match of_base.filter(|&day| day < self.from && has_value(day)) {
+            Some(day) => Some(day),
+            None => here(&history.columns(0..self.from, self.moment)).or_else(|| here(self)),
+        }
     }
 
     fn column<'c, T>(&self, column: &'c [T], days: Range<usize>) -> &'c [T] {
@@ -552,11 +555,11 @@ impl FirstServed {
         let from = if days.is_empty() { days.start } else { metric.other_days(days.start).start.min(days.start) };
         let of = |needs_price: bool| {
             let at = |day: usize| {
-                let chain = history.chain.first_served(day, history.rules, moment)?;
+                let chain = history.chain.first_served(day, moment)?;
                 if !needs_price {
                     return Some(chain);
                 }
-                Some(chain.max(history.price.first_served(day, history.rules, moment)?))
+                Some(chain.max(history.price.first_served(day, moment)?))
             };
             (from..days.end.max(from)).map(at).collect::<Vec<_>>()
         };

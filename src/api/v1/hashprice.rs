@@ -95,7 +95,7 @@ fn hashprice(question: &Question) -> Result<Content, Problem> {
     }
     let metric = known_metric(NetworkMetric::HashpriceUsd.slug())?;
     let stored = &view.snapshot.stored;
-    let history = NetworkHistory::new(stored.logs(), &stored.rules);
+    let history = NetworkHistory::new(stored.logs(), &stored.rules, view.moment);
     let network = history.view(view.moment);
     let day = match date {
         Some(date) => Some(history.index_of(date)).filter(|&day| day < history.days() && history.day(day) == date),
