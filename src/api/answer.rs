@@ -14,6 +14,7 @@ use moka::sync::Cache;
 use serde::Serialize;
 use sqlx::PgPool;
 
+use super::cursor::Cursor;
 use super::form::{self, Asked, Form};
 use super::number::{append_json, to_json_bytes};
 use super::params::Params;
@@ -84,6 +85,8 @@ pub struct Question {
     asked_path: String,
     /// The last step of the path, where the route has one (a metric).
     pub name: Option<String>,
+    /// Where the page begins or ends; the view is at its moment.
+    pub cursor: Option<Cursor>,
 }
 
 /// What an endpoint has to say.
@@ -252,9 +255,17 @@ impl Endpoint {
         let accept = request.headers().get(axum::http::header::ACCEPT);
         let form = form::choose(suffix, format, accept, self.forms)?;
         let path = request.uri().path().to_owned();
+        let cursor = if self.params.contains(&"cursor") { params.text("cursor")? } else { None };
+        let cursor = cursor.map(Cursor::parse).transpose()?;
+        let mut view = View::of(&params, state.snapshot()?, &state.clock)?;
+        if let Some(cursor) = cursor {
+            let moment = cursor.check(&view, query_mark(&path, &params))?;
+            view = view.at(moment);
+        }
         Ok(Question {
             flat: params.flag("flat")?.unwrap_or(false),
-            view: View::of(&params, state.snapshot()?, &state.clock)?,
+            view,
+            cursor,
             asked_path: asked.map_or_else(|| path.clone(), |asked| asked.path.clone()),
             params,
             form,
@@ -282,6 +293,12 @@ impl Question {
     #[must_use]
     pub const fn at(&self) -> crate::domain::time::Timestamp {
         self.view.moment.at
+    }
+
+    /// The cursor of a page that begins or ends at a row.
+    #[must_use]
+    pub fn cursor_at(&self, position: usize) -> Cursor {
+        Cursor { moment: self.view.moment, position, query: query_mark(&self.path, &self.params) }
     }
 
     fn cache_key(&self) -> String {
@@ -324,7 +341,7 @@ impl Question {
             this: address(&self.asked_path, self.params.canonical_query(&[], &[])),
             permanent: address(
                 &self.asked_path,
-                self.params.canonical_query(&["basis", "require", "max_age", "cursor"], &permanent),
+                self.params.canonical_query(&["basis", "require", "max_age"], &permanent),
             ),
             csv: address(
                 &format!("{}.csv", self.path),
@@ -372,6 +389,18 @@ fn facts(
     ResponseFacts { last_modified: view.moment.at, cache_control, extra }
 }
 
+/// Parameters that do not change which rows there are, nor their order in time. The moment is part
+/// of the cursor itself.
+const NOT_OF_THE_ROWS: [&str; 10] =
+    ["cursor", "limit", "columns", "format", "flat", "as_of", "snapshot", "basis", "require", "max_age"];
+
+/// A mark of what a cursor counts: the path and the parameters that choose its rows.
+fn query_mark(path: &str, params: &Params) -> u32 {
+    let hash = blake3::hash(format!("{path}?{}", params.canonical_query(&NOT_OF_THE_ROWS, &[])).as_bytes());
+    let [a, b, c, d, ..] = *hash.as_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
 /// The headers that every answer about data carries, whatever its form.
 pub fn state_headers(state: &ApiState, snapshot: &Snapshot) -> Vec<(HeaderName, HeaderValue)> {
     let simulated = snapshot.stored.mode.is_simulated();
@@ -391,4 +420,20 @@ fn header(name: &str, value: &str) -> (HeaderName, HeaderValue) {
     // so neither can be refused; an empty one stands in rather than a panic.
     let name = HeaderName::try_from(name).unwrap_or(HeaderName::from_static("x-invalid"));
     (name, HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_good_for_the_rows_it_counts() {
+        const ACCEPTED: &[&str] = &["start", "limit", "cursor", "as_of", "snapshot"];
+        let mark = |path: &str, query: &str| query_mark(path, &Params::parse(Some(query), ACCEPTED).unwrap());
+        let first = mark("/v1/series/price_usd", "start=2024-01-01&limit=5");
+        let later = "as_of=2024-06-01&snapshot=3&start=2024-01-01&limit=9&cursor=x";
+        assert_eq!(first, mark("/v1/series/price_usd", later));
+        assert_ne!(first, mark("/v1/series/price_usd", "start=2024-01-02&limit=5"));
+        assert_ne!(first, mark("/v1/series/fees_btc", "start=2024-01-01&limit=5"));
+    }
 }

@@ -175,18 +175,18 @@ fn whole_freshness(question: &Question) -> crate::api::view::Freshness {
     stored.filter_map(of).reduce(crate::api::view::Freshness::and).unwrap_or_default()
 }
 
-/// What part of a series is wanted, and in which order.
-struct Page {
-    start: Option<Timestamp>,
-    end: Option<Timestamp>,
+/// What part of a list in time is wanted, and in which order.
+pub(super) struct Page {
+    pub start: Option<Timestamp>,
+    pub end: Option<Timestamp>,
+    pub descending: bool,
     last: Option<usize>,
-    descending: bool,
     limit: Option<usize>,
     cursor: Option<Cursor>,
 }
 
 impl Page {
-    fn of(question: &Question) -> Result<Self, Problem> {
+    pub(super) fn of(question: &Question) -> Result<Self, Problem> {
         let params = &question.params;
         let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
         let start = params.moment("start")?.map(|moment| moment.resolve(question.at()));
@@ -202,13 +202,14 @@ impl Page {
             end: params.moment("end")?.map(|moment| moment.resolve(question.at())),
             last,
             descending: params.one_of("order", &["asc", "desc"])? == Some("desc"),
-            limit: given.or(is_page.then_some(count(DEFAULT_LIMIT))),
-            cursor: params.text("cursor")?.map(Cursor::parse).transpose()?,
+            // `last` says how many rows are wanted, so they come in one page.
+            limit: given.or(last).or(is_page.then_some(count(DEFAULT_LIMIT))),
+            cursor: question.cursor,
         })
     }
 
     /// The places of the page among `count` rows in time order, and the cursor of the next page.
-    fn cut(&self, count: usize, question: &Question) -> (std::ops::Range<usize>, Option<String>) {
+    pub(super) fn cut(&self, count: usize, question: &Question) -> (std::ops::Range<usize>, Option<String>) {
         let from = self.last.map_or(0, |last| count.saturating_sub(last));
         let limit = self.limit.unwrap_or(usize::MAX);
         // Forwards when the reader begins somewhere or reads oldest first by choice of `start`.
@@ -222,8 +223,7 @@ impl Page {
             let begin = end.saturating_sub(limit).max(from);
             (begin..end, (begin > from).then_some(begin))
         };
-        let cursor = rest.map(|position| Cursor { moment: question.view.moment, position }.text());
-        (range, cursor)
+        (range, rest.map(|position| question.cursor_at(position).text()))
     }
 }
 
@@ -238,11 +238,8 @@ fn one(question: &Question) -> Result<Content, Problem> {
     let vintage = Vintage::from_name(params.one_of("vintage", &Vintage::NAMES)?.unwrap_or("latest"));
     let all_columns = params.one_of("columns", &["default", "all"])? == Some("all");
     let page = Page::of(question)?;
-    let view = match &page.cursor {
-        Some(cursor) => question.view.clone().at(cursor.check(&question.view)?),
-        None => question.view.clone(),
-    };
-    let material = Material::gather(&view, Wanted { metric, subject, source, resolution });
+    let view = &question.view;
+    let material = Material::gather(view, Wanted { metric, subject, source, resolution });
     let series = material.series();
     let periods = series.periods(page.start, page.end);
     let (mut rows, next_cursor) = if vintage == Vintage::All {
@@ -257,7 +254,7 @@ fn one(question: &Question) -> Result<Content, Problem> {
         rows.reverse();
     }
     let freshness = series.freshness();
-    let meta = Meta::of(Some(metric), Some(subject), &view, &freshness, sources_of(&rows));
+    let meta = Meta::of(Some(metric), Some(subject), view, &freshness, sources_of(&rows));
     let simulated = view.is_simulated();
     let rows = rows.into_iter().map(|row| present(row, resolution, metric, subject, all_columns, simulated)).collect();
     let data = Box::new(Rows { rows, columns: series_columns(all_columns, simulated) });
