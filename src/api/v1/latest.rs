@@ -1,5 +1,7 @@
 //! `/v1/latest` and `/v1/latest/{metric}.txt`.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
@@ -12,7 +14,7 @@ use crate::api::form::Form;
 use crate::api::number::to_json_bytes;
 use crate::api::openapi::{LatestParams, ListForms, TextForms, ViewParams};
 use crate::api::problem::{Problem, ProblemBody};
-use crate::api::readings::{Material, Wanted, check_names, known_metric, sources_of};
+use crate::api::readings::{Material, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
 use crate::api::time_format::At;
 use crate::api::view::Freshness;
@@ -115,10 +117,13 @@ fn one(question: &Question) -> Result<Content, Problem> {
 
 /// The metrics that a subject has: those with stored rows, and for the network what is derived.
 fn metrics_of(question: &Question, subject: &str) -> Vec<&'static Metric> {
-    let stored = &question.view.snapshot.stored;
+    let seen: BTreeSet<&str> = logs_seen(&question.view)
+        .filter(|log| log.key.subject == subject)
+        .map(|log| log.key.metric.slug)
+        .collect();
     let has = |metric: &&'static Metric| match metric.origin {
         Origin::Derived { .. } => subject == "btc",
-        Origin::Raw => stored.logs().any(|log| log.key.metric.slug == metric.slug && log.key.subject == subject && !log.is_empty()),
+        Origin::Raw => seen.contains(metric.slug),
     };
     METRICS.iter().filter(has).collect()
 }

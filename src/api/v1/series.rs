@@ -11,7 +11,7 @@ use crate::api::cursor::Cursor;
 use crate::api::form::Form;
 use crate::api::openapi::{ListForms, SeriesParams, ViewParams};
 use crate::api::problem::{Code, Problem, ProblemBody};
-use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_metric, sources_of};
+use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
 use crate::api::time_format::At;
 use crate::domain::catalog::{METRICS, Metric, Origin};
@@ -105,10 +105,9 @@ pub async fn read_series(State(state): State<ApiState>, metric: LastStep, reques
 
 fn list(question: &Question) -> Result<Content, Problem> {
     let view = &question.view;
-    let stored = &view.snapshot.stored;
     let mut rows: Vec<SeriesEntry> = Vec::new();
     for metric in METRICS {
-        let mut logs: Vec<_> = stored.logs().filter(|log| log.key.metric.slug == metric.slug).collect();
+        let mut logs: Vec<_> = logs_seen(view).filter(|log| log.key.metric.slug == metric.slug).collect();
         logs.sort_by_key(|log| (&log.key.subject, view.rules().rank(&log.key.source), log.key.resolution));
         for log in &logs {
             let key = &log.key;
@@ -130,7 +129,7 @@ fn list(question: &Question) -> Result<Content, Problem> {
         "cadence", "last_known_at",
     ];
     let freshness = whole_freshness(question);
-    let sources: std::collections::BTreeSet<String> = stored.logs().map(|log| log.key.source.clone()).collect();
+    let sources: std::collections::BTreeSet<String> = logs_seen(view).map(|log| log.key.source.clone()).collect();
     let meta = Meta::of(None, None, view, &freshness, sources.into_iter().collect());
     let columns = columns.map(str::to_owned).to_vec();
     Ok(Content { data: Box::new(Rows { rows, columns }), meta, freshness, next_cursor: None })
