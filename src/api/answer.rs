@@ -280,11 +280,15 @@ impl Endpoint {
             return Ok(cached);
         }
         let content = self.content;
-        // Some milliseconds of arithmetic: not on a thread that serves connections.
-        let rendering = tokio::task::spawn_blocking(move || question.render(&content(&question)?));
-        let cached = Arc::new(rendering.await.map_err(|error| Problem::internal(&error))??);
-        state.cache.insert(key, Arc::clone(&cached));
-        Ok(cached)
+        let cache = state.cache.clone();
+        // Some milliseconds of arithmetic: not on a thread that serves connections. The task puts its
+        // result into the cache itself, so that one that outlasts the time limit of its request
+        // answers the next one; and requests for the same wait for one of them to render.
+        let rendering = tokio::task::spawn_blocking(move || {
+            cache.try_get_with(key, || Ok(Arc::new(question.render(&content(&question)?)?)))
+        });
+        let cached = rendering.await.map_err(|error| Problem::internal(&error))?;
+        cached.map_err(|problem: Arc<Problem>| Arc::unwrap_or_clone(problem))
     }
 }
 
