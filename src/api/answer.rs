@@ -390,7 +390,9 @@ fn facts(
     if let Some(next) = &cached.next {
         extra.push(header(LINK.as_str(), &format!("<{next}>; rel=\"next\"")));
     }
-    ResponseFacts { last_modified: view.moment.at, cache_control, extra }
+    // A past moment can be known better with the next batch, so T says nothing of the last change.
+    let last_modified = if view.is_permanent { view.moment.at } else { view.snapshot.instant };
+    ResponseFacts { last_modified, cache_control, extra }
 }
 
 /// Parameters that do not change which rows there are, nor their order in time. The moment is part
