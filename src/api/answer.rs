@@ -225,25 +225,27 @@ impl Endpoint {
 
     /// Answers a request.
     pub async fn answer(&'static self, state: ApiState, name: Option<String>, request: Request) -> Response {
-        match self.try_answer(state, name, request).await {
+        match self.try_answer(&state, name, request).await {
             Ok(response) => response,
-            Err(problem) => problem.into_response(),
+            Err(problem) => refuse(&state, problem),
         }
     }
 
     async fn try_answer(
         &'static self,
-        state: ApiState,
+        state: &ApiState,
         name: Option<String>,
         request: Request,
     ) -> Result<Response, Problem> {
-        let question = self.read(&state, name, &request)?;
+        let question = self.read(state, name, &request)?;
         let demand = Demand::of(&question.params, self.text_demands_fresh && question.form == Form::Text)?;
         let view = question.view.clone();
-        let cached = self.cached(&state, question).await?;
+        let cached = self.cached(state, question).await?;
         let now = state.clock.now().max(view.snapshot.instant);
-        demand.check(&cached.freshness, view.as_of.unwrap_or(now))?;
-        let facts = facts(&state, &view, &cached, now);
+        let facts = facts(state, &view, &cached, now);
+        demand
+            .check(&cached.freshness, view.as_of.unwrap_or(now))
+            .map_err(|problem| problem.with_headers(observed_until(&cached.freshness).into_iter().collect()))?;
         Ok(respond(&cached.rendered, request.headers(), request.method(), &facts))
     }
 
@@ -384,15 +386,31 @@ fn facts(
     };
     let mut extra = state_headers(state, &view.snapshot);
     extra.push(header("x-stale", if stale { "true" } else { "false" }));
-    if let Some(observed_until) = cached.freshness.observed_until {
-        extra.push(header("x-observed-until", &observed_until.to_string()));
-    }
+    extra.extend(observed_until(&cached.freshness));
     if let Some(next) = &cached.next {
         extra.push(header(LINK.as_str(), &format!("<{next}>; rel=\"next\"")));
     }
     // A past moment can be known better with the next batch, so T says nothing of the last change.
     let last_modified = if view.is_permanent { view.moment.at } else { view.snapshot.instant };
     ResponseFacts { last_modified, cache_control, extra }
+}
+
+fn observed_until(freshness: &Freshness) -> Option<(HeaderName, HeaderValue)> {
+    freshness.observed_until.map(|at| header("x-observed-until", &at.to_string()))
+}
+
+/// A problem with the headers that name the snapshot, as on answers.
+fn refuse(state: &ApiState, problem: Problem) -> Response {
+    let is_stale = problem.code() == Code::Stale;
+    let mut response = problem.into_response();
+    let headers = response.headers_mut();
+    if let Some(snapshot) = state.published.snapshot() {
+        headers.extend(state_headers(state, &snapshot));
+    }
+    if is_stale {
+        headers.extend([header("x-stale", "true")]);
+    }
+    response
 }
 
 /// Parameters that do not change which rows there are, nor their order in time. The moment is part
