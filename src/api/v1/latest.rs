@@ -16,7 +16,7 @@ use crate::api::openapi::{LatestParams, ListForms, TextForms, ViewParams};
 use crate::api::problem::{Problem, ProblemBody};
 use crate::api::readings::{Material, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
-use crate::api::time_format::At;
+use crate::api::time_format::{ColumnAt, level};
 use crate::api::view::Freshness;
 use crate::domain::catalog::{METRICS, Metric, Origin};
 use crate::domain::observation::Resolution;
@@ -45,7 +45,7 @@ pub struct LatestValue {
     pub value: Option<f64>,
     pub unit: &'static str,
     #[schema(inline)]
-    pub known_at: Option<At>,
+    pub known_at: Option<ColumnAt>,
     /// Who published it; null where there is no value.
     pub source: Option<String>,
     /// Whether a required input is past its cadence and grace, or has no value.
@@ -135,7 +135,7 @@ fn gather(
     source: Option<&str>,
 ) -> Result<Content, Problem> {
     let view = &question.view;
-    let mut map = Map::new();
+    let mut values: Vec<(&str, LatestValue)> = Vec::new();
     let mut whole: Option<Freshness> = None;
     let mut rows = Vec::new();
     let mut text = None;
@@ -149,19 +149,22 @@ fn gather(
             date: newest.as_ref().map(|row| When::of(row.start, Resolution::Day)),
             value,
             unit: metric.unit,
-            known_at: newest.as_ref().and_then(|row| row.known_at).map(At),
+            known_at: newest.as_ref().and_then(|row| row.known_at).map(ColumnAt::from),
             source: newest.as_ref().map(|row| row.source.clone()),
             stale: freshness.is_stale(view.moment.at),
             reason: value.is_none().then(|| series.absent_reason().unwrap_or("no_data").to_owned()),
         };
         text = value.map(|value| to_json_bytes(&value)).transpose()?;
-        map.insert(metric.slug.to_owned(), serde_json::to_value(latest)?);
+        values.push((metric.slug, latest));
         // Metrics that cannot have values yet say so in their reason and do not make the rest stale.
         if series.absent_reason().is_none() {
             whole = Some(whole.map_or(freshness, |whole| whole.and(freshness)));
         }
         rows.extend(newest);
     }
+    level(values.iter_mut().map(|(_, latest)| &mut latest.known_at));
+    let value = |(slug, latest): (&str, LatestValue)| Ok((slug.to_owned(), serde_json::to_value(latest)?));
+    let map: Map<String, Value> = values.into_iter().map(value).collect::<serde_json::Result<_>>()?;
     let freshness = whole.unwrap_or_default();
     let single = if let [metric] = metrics { Some(*metric) } else { None };
     let meta = Meta::of(single, Some(subject), view, &freshness, sources_of(&rows));

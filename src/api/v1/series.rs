@@ -13,7 +13,7 @@ use crate::api::openapi::{ListForms, SeriesParams, ViewParams};
 use crate::api::problem::{Code, Problem, ProblemBody};
 use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
-use crate::api::time_format::At;
+use crate::api::time_format::{ColumnAt, level};
 use crate::domain::catalog::{METRICS, Metric, Origin};
 use crate::domain::observation::Resolution;
 use crate::domain::time::Timestamp;
@@ -59,7 +59,7 @@ pub struct SeriesEntry {
     pub cadence: &'static str,
     /// When the newest value was known.
     #[schema(inline)]
-    pub last_known_at: Option<At>,
+    pub last_known_at: Option<ColumnAt>,
 }
 
 /// List the series
@@ -124,6 +124,7 @@ fn list(question: &Question) -> Result<Content, Problem> {
             rows.push(entry(question, wanted));
         }
     }
+    level(rows.iter_mut().map(|row| &mut row.last_known_at));
     let columns = [
         "metric", "subject", "source", "resolution", "unit", "kind", "definition", "method", "first_date", "last_date",
         "cadence", "last_known_at",
@@ -159,7 +160,7 @@ fn entry(question: &Question, wanted: Wanted<'_>) -> SeriesEntry {
             Resolution::Day => "P1D",
             Resolution::Hour => "PT1H",
         },
-        last_known_at: newest.and_then(|row| row.known_at).map(At),
+        last_known_at: newest.and_then(|row| row.known_at).map(ColumnAt::from),
     }
 }
 
@@ -255,7 +256,10 @@ fn one(question: &Question) -> Result<Content, Problem> {
     let freshness = series.freshness();
     let meta = Meta::of(Some(metric), Some(subject), view, &freshness, sources_of(&rows));
     let simulated = view.is_simulated();
-    let rows = rows.into_iter().map(|row| present(row, resolution, metric, subject, all_columns, simulated)).collect();
+    let mut rows: Vec<SeriesRow> =
+        rows.into_iter().map(|row| present(row, resolution, metric, subject, all_columns, simulated)).collect();
+    level(rows.iter_mut().map(|row| &mut row.known_at));
+    level(rows.iter_mut().filter_map(|row| row.more.as_mut()).map(|more| &mut more.superseded_at));
     let data = Box::new(Rows { rows, columns: series_columns(all_columns, simulated) });
     Ok(Content { data, meta, freshness, next_cursor })
 }
@@ -270,7 +274,7 @@ fn present(
 ) -> SeriesRow {
     let more = all_columns.then(|| MoreColumns {
         known_basis: row.basis.map(crate::domain::observation::Basis::name),
-        superseded_at: row.superseded_at.map(At),
+        superseded_at: row.superseded_at.map(ColumnAt::from),
         subject: subject.to_owned(),
         unit: metric.unit,
         method: metric.method(),
@@ -279,7 +283,7 @@ fn present(
         date: When::of(row.start, resolution),
         period_end: When::of(row.end, resolution),
         value: row.value,
-        known_at: row.known_at.map(At),
+        known_at: row.known_at.map(ColumnAt::from),
         revision: row.revision as u64,
         source: row.source,
         reason: row.reason,

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::api::time_format::{At, Date};
+use crate::api::time_format::{At, ColumnAt, Date};
 use crate::api::view::{Freshness, View};
 use crate::domain::catalog::Metric;
 use crate::domain::observation::Resolution;
@@ -132,7 +132,7 @@ pub struct SeriesRow {
     pub value: Option<f64>,
     /// When the public could know this value; null where nothing is known of the period.
     #[schema(inline)]
-    pub known_at: Option<At>,
+    pub known_at: Option<ColumnAt>,
     /// How many times the value, or for derived values anything it is computed from, was known anew.
     #[schema(minimum = 0)]
     pub revision: u64,
@@ -158,7 +158,7 @@ pub struct MoreColumns {
     pub known_basis: Option<&'static str>,
     /// When the next version became known, inside the view.
     #[schema(inline)]
-    pub superseded_at: Option<At>,
+    pub superseded_at: Option<ColumnAt>,
     pub subject: String,
     pub unit: &'static str,
     /// The method id of derived values.
