@@ -12,7 +12,7 @@ use super::shapes::{Envelope, Meta, When};
 use crate::api::answer::{ApiState, Content, Endpoint, Keyed, Question};
 use crate::api::form::Form;
 use crate::api::number::to_json_bytes;
-use crate::api::openapi::{LatestParams, ListForms, TextForms, ViewParams};
+use crate::api::openapi::{LatestParams, ListForms, ValueParams, ViewParams};
 use crate::api::problem::{Problem, ProblemBody};
 use crate::api::readings::{Material, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
@@ -76,11 +76,12 @@ pub async fn read_latest(State(state): State<ApiState>, request: Request) -> Res
 /// Read one newest value as text
 ///
 /// A bare decimal number in the unit of the metric, for bots that read nothing else. Refuses stale
-/// values with 503 unless `require=any` or a `max_age` is given; other suffixes give the map.
+/// values with 503 unless `require=any` or a `max_age` is given; the suffixes `.json`, `.csv` and `.ndjson` give the
+/// map of `/v1/latest` with this one metric.
 #[utoipa::path(get, path = "/v1/latest/{metric}", operation_id = "readLatestText", tag = "latest",
     params(
         ("metric" = String, Path, description = "A metric of the catalog", max_length = 64, pattern = "^[a-z0-9_]+$", example = "price_usd"),
-        TextForms, ViewParams,
+        ValueParams, ViewParams,
     ),
     responses(
         (status = 200, description = "The number", body = String, content_type = "text/plain"),

@@ -34,7 +34,8 @@ static PANEL: Endpoint = Endpoint {
 /// One row a day, `date` and then the metrics in the order asked. With `align=period` a row holds
 /// the values of that day. With `align=known` row d holds, computed on what was known at d
 /// 00:00 UTC, the newest period that first became known in the day before; empty where none did,
-/// never carried forward: a frame for backtests without look-ahead.
+/// never carried forward: a frame for backtests without look-ahead. Also with the suffixes `.json` and
+/// `.ndjson`.
 #[utoipa::path(get, path = "/v1/panel", operation_id = "readPanel", tag = "series",
     params(PanelParams, ViewParams),
     responses(

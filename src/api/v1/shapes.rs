@@ -144,6 +144,7 @@ pub struct SeriesRow {
     pub reason: Option<String>,
     /// The columns of `columns=all`.
     #[serde(flatten)]
+    #[schema(value_type = MoreColumns)]
     pub more: Option<MoreColumns>,
     /// True where the values come from a simulated world; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,7 +160,9 @@ pub struct MoreColumns {
     /// When the next version became known, inside the view.
     #[schema(inline)]
     pub superseded_at: Option<ColumnAt>,
+    #[schema(required = false)]
     pub subject: String,
+    #[schema(required = false)]
     pub unit: &'static str,
     /// The method id of derived values.
     pub method: Option<&'static str>,
