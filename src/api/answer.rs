@@ -14,6 +14,7 @@ use moka::sync::Cache;
 use serde::Serialize;
 use sqlx::PgPool;
 
+use super::cursor::Cursor;
 use super::form::{self, Asked, Form};
 use super::number::{append_json, to_json_bytes};
 use super::params::Params;
@@ -84,6 +85,8 @@ pub struct Question {
     asked_path: String,
     /// The last step of the path, where the route has one (a metric).
     pub name: Option<String>,
+    /// Where the page begins or ends; the view is at its moment.
+    pub cursor: Option<Cursor>,
 }
 
 /// What an endpoint has to say.
@@ -222,25 +225,27 @@ impl Endpoint {
 
     /// Answers a request.
     pub async fn answer(&'static self, state: ApiState, name: Option<String>, request: Request) -> Response {
-        match self.try_answer(state, name, request).await {
+        match self.try_answer(&state, name, request).await {
             Ok(response) => response,
-            Err(problem) => problem.into_response(),
+            Err(problem) => refuse(&state, problem),
         }
     }
 
     async fn try_answer(
         &'static self,
-        state: ApiState,
+        state: &ApiState,
         name: Option<String>,
         request: Request,
     ) -> Result<Response, Problem> {
-        let question = self.read(&state, name, &request)?;
+        let question = self.read(state, name, &request)?;
         let demand = Demand::of(&question.params, self.text_demands_fresh && question.form == Form::Text)?;
         let view = question.view.clone();
-        let cached = self.cached(&state, question).await?;
+        let cached = self.cached(state, question).await?;
         let now = state.clock.now().max(view.snapshot.instant);
-        demand.check(&cached.freshness, view.as_of.unwrap_or(now))?;
-        let facts = facts(&state, &view, &cached, now);
+        let facts = facts(state, &view, &cached, now);
+        demand
+            .check(&cached.freshness, view.as_of.unwrap_or(now))
+            .map_err(|problem| problem.with_headers(observed_until(&cached.freshness).into_iter().collect()))?;
         Ok(respond(&cached.rendered, request.headers(), request.method(), &facts))
     }
 
@@ -252,9 +257,17 @@ impl Endpoint {
         let accept = request.headers().get(axum::http::header::ACCEPT);
         let form = form::choose(suffix, format, accept, self.forms)?;
         let path = request.uri().path().to_owned();
+        let cursor = if self.params.contains(&"cursor") { params.text("cursor")? } else { None };
+        let cursor = cursor.map(Cursor::parse).transpose()?;
+        let mut view = View::of(&params, state.snapshot()?, &state.clock)?;
+        if let Some(cursor) = cursor {
+            let moment = cursor.check(&view, query_mark(&path, &params))?;
+            view = view.at(moment);
+        }
         Ok(Question {
             flat: params.flag("flat")?.unwrap_or(false),
-            view: View::of(&params, state.snapshot()?, &state.clock)?,
+            view,
+            cursor,
             asked_path: asked.map_or_else(|| path.clone(), |asked| asked.path.clone()),
             params,
             form,
@@ -269,11 +282,15 @@ impl Endpoint {
             return Ok(cached);
         }
         let content = self.content;
-        // Some milliseconds of arithmetic: not on a thread that serves connections.
-        let rendering = tokio::task::spawn_blocking(move || question.render(&content(&question)?));
-        let cached = Arc::new(rendering.await.map_err(|error| Problem::internal(&error))??);
-        state.cache.insert(key, Arc::clone(&cached));
-        Ok(cached)
+        let cache = state.cache.clone();
+        // Some milliseconds of arithmetic: not on a thread that serves connections. The task puts its
+        // result into the cache itself, so that one that outlasts the time limit of its request
+        // answers the next one; and requests for the same wait for one of them to render.
+        let rendering = tokio::task::spawn_blocking(move || {
+            cache.try_get_with(key, || Ok(Arc::new(question.render(&content(&question)?)?)))
+        });
+        let cached = rendering.await.map_err(|error| Problem::internal(&error))?;
+        cached.map_err(|problem: Arc<Problem>| Arc::unwrap_or_clone(problem))
     }
 }
 
@@ -282,6 +299,12 @@ impl Question {
     #[must_use]
     pub const fn at(&self) -> crate::domain::time::Timestamp {
         self.view.moment.at
+    }
+
+    /// The cursor of a page that begins or ends at a row.
+    #[must_use]
+    pub fn cursor_at(&self, position: usize) -> Cursor {
+        Cursor { moment: self.view.moment, position, query: query_mark(&self.path, &self.params) }
     }
 
     fn cache_key(&self) -> String {
@@ -324,7 +347,7 @@ impl Question {
             this: address(&self.asked_path, self.params.canonical_query(&[], &[])),
             permanent: address(
                 &self.asked_path,
-                self.params.canonical_query(&["basis", "require", "max_age", "cursor"], &permanent),
+                self.params.canonical_query(&["basis", "require", "max_age"], &permanent),
             ),
             csv: address(
                 &format!("{}.csv", self.path),
@@ -363,13 +386,43 @@ fn facts(
     };
     let mut extra = state_headers(state, &view.snapshot);
     extra.push(header("x-stale", if stale { "true" } else { "false" }));
-    if let Some(observed_until) = cached.freshness.observed_until {
-        extra.push(header("x-observed-until", &observed_until.to_string()));
-    }
+    extra.extend(observed_until(&cached.freshness));
     if let Some(next) = &cached.next {
         extra.push(header(LINK.as_str(), &format!("<{next}>; rel=\"next\"")));
     }
-    ResponseFacts { last_modified: view.moment.at, cache_control, extra }
+    // A past moment can be known better with the next batch, so T says nothing of the last change.
+    let last_modified = if view.is_permanent { view.moment.at } else { view.snapshot.instant };
+    ResponseFacts { last_modified, cache_control, extra }
+}
+
+fn observed_until(freshness: &Freshness) -> Option<(HeaderName, HeaderValue)> {
+    freshness.observed_until.map(|at| header("x-observed-until", &at.to_string()))
+}
+
+/// A problem with the headers that name the snapshot, as on answers.
+fn refuse(state: &ApiState, problem: Problem) -> Response {
+    let is_stale = problem.code() == Code::Stale;
+    let mut response = problem.into_response();
+    let headers = response.headers_mut();
+    if let Some(snapshot) = state.published.snapshot() {
+        headers.extend(state_headers(state, &snapshot));
+    }
+    if is_stale {
+        headers.extend([header("x-stale", "true")]);
+    }
+    response
+}
+
+/// Parameters that do not change which rows there are, nor their order in time. The moment is part
+/// of the cursor itself.
+const NOT_OF_THE_ROWS: [&str; 10] =
+    ["cursor", "limit", "columns", "format", "flat", "as_of", "snapshot", "basis", "require", "max_age"];
+
+/// A mark of what a cursor counts: the path and the parameters that choose its rows.
+fn query_mark(path: &str, params: &Params) -> u32 {
+    let hash = blake3::hash(format!("{path}?{}", params.canonical_query(&NOT_OF_THE_ROWS, &[])).as_bytes());
+    let [a, b, c, d, ..] = *hash.as_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// The headers that every answer about data carries, whatever its form.
@@ -391,4 +444,20 @@ fn header(name: &str, value: &str) -> (HeaderName, HeaderValue) {
     // so neither can be refused; an empty one stands in rather than a panic.
     let name = HeaderName::try_from(name).unwrap_or(HeaderName::from_static("x-invalid"));
     (name, HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_good_for_the_rows_it_counts() {
+        const ACCEPTED: &[&str] = &["start", "limit", "cursor", "as_of", "snapshot"];
+        let mark = |path: &str, query: &str| query_mark(path, &Params::parse(Some(query), ACCEPTED).unwrap());
+        let first = mark("/v1/series/price_usd", "start=2024-01-01&limit=5");
+        let later = "as_of=2024-06-01&snapshot=3&start=2024-01-01&limit=9&cursor=x";
+        assert_eq!(first, mark("/v1/series/price_usd", later));
+        assert_ne!(first, mark("/v1/series/price_usd", "start=2024-01-02&limit=5"));
+        assert_ne!(first, mark("/v1/series/fees_btc", "start=2024-01-01&limit=5"));
+    }
 }

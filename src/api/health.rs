@@ -20,9 +20,15 @@ use crate::domain::observation::Resolution;
 ///
 /// 200 while the process runs, whatever the database does.
 #[utoipa::path(get, path = "/livez", operation_id = "livez", tag = "state",
-    responses((status = 200, description = "The process runs", body = String, content_type = "text/plain")))]
-pub async fn livez() -> Response {
-    plain(StatusCode::OK, "ok\n".to_owned())
+    responses(
+        (status = 200, description = "The process runs", body = String, content_type = "text/plain"),
+        (status = 400, description = "A parameter: this path takes none", body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub async fn livez(request: Request) -> Response {
+    match Params::parse(request.uri().query(), &[]) {
+        Ok(_) => plain(StatusCode::OK, "ok\n".to_owned()),
+        Err(problem) => problem.into_response(),
+    }
 }
 
 /// Ready to answer
@@ -67,8 +73,14 @@ pub async fn readyz(State(state): State<ApiState>, request: Request) -> Response
 /// Head, freshness of each source, and the newest value of each fresh metric with its observation
 /// time; a stale metric has no value series.
 #[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "state",
-    responses((status = 200, description = "Prometheus text format", body = String, content_type = "text/plain")))]
-pub async fn metrics(State(state): State<ApiState>) -> Response {
+    responses(
+        (status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"),
+        (status = 400, description = "A parameter: this path takes none", body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub async fn metrics(State(state): State<ApiState>, request: Request) -> Response {
+    if let Err(problem) = Params::parse(request.uri().query(), &[]) {
+        return problem.into_response();
+    }
     let mut response = plain(StatusCode::OK, exposition(&state));
     let text_format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, text_format);

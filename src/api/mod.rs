@@ -14,6 +14,7 @@ pub mod form;
 pub mod health;
 pub mod number;
 pub mod openapi;
+mod openapi_common;
 pub mod params;
 pub mod problem;
 pub mod readings;

@@ -6,6 +6,8 @@
 use utoipa::openapi::{OpenApi as Document, Server};
 use utoipa::{IntoParams, OpenApi};
 
+use super::openapi_common;
+
 /// Which moment of knowledge, and how fresh it must be.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -13,7 +15,7 @@ use utoipa::{IntoParams, OpenApi};
 pub struct ViewParams {
     /// What was known at this moment: RFC 3339, a date (its beginning, UTC), epoch seconds or
     /// milliseconds, or relative such as `-30d`. Not later than now.
-    #[param(required = false, nullable = false, max_length = 64, example = "2024-12-02")]
+    #[param(required = false, nullable = false, max_length = 64, pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$", example = "2024-12-02")]
     as_of: Option<String>,
     /// The batch that bounds what was stored; needs `as_of`. Both come in `links.permanent`.
     #[param(required = false, nullable = false, minimum = 0, maximum = 9_223_372_036_854_775_807_i64, format = Int64)]
@@ -27,7 +29,7 @@ pub struct ViewParams {
     require: Option<Require>,
     /// Refuses with 503 when the worst required input was valid until longer ago than this: an
     /// ISO 8601 duration.
-    #[param(required = false, nullable = false, max_length = 32, pattern = r"^P(\d+W)?(\d+D)?(T(\d+H)?(\d+M)?(\d+S)?)?$", example = "PT30M")]
+    #[param(required = false, nullable = false, max_length = 32, pattern = r"^P(([0-9]+W)?([0-9]+D)?T([0-9]+H([0-9]+M)?([0-9]+S)?|[0-9]+M([0-9]+S)?|[0-9]+S)|[0-9]+W([0-9]+D)?|[0-9]+D)$", example = "PT30M")]
     max_age: Option<String>,
 }
 
@@ -44,23 +46,17 @@ pub struct ListForms {
     flat: Option<bool>,
 }
 
-/// The forms of one value.
+/// Which value.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes parameters; requests are read by Params")]
-pub struct TextForms {
+pub struct ValueParams {
     /// The subject of the value.
     #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
     subject: Option<String>,
     /// Only this source; otherwise the preferred one that has values.
     #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "coinmetrics")]
     source: Option<String>,
-    /// The form; a suffix of the path wins over it.
-    #[param(required = false, nullable = false, inline)]
-    format: Option<ValueForm>,
-    /// Only the array, without `data`, `meta` and `links`.
-    #[param(required = false, nullable = false)]
-    flat: Option<bool>,
 }
 
 /// One series and a part of it.
@@ -79,10 +75,10 @@ pub struct SeriesParams {
     resolution: Option<ResolutionName>,
     /// First period, inclusive: RFC 3339, a date, epoch seconds or milliseconds, or relative to
     /// `as_of` such as `-30d`. Without it JSON gives the newest page.
-    #[param(required = false, nullable = false, max_length = 64, example = "2024-01-01")]
+    #[param(required = false, nullable = false, max_length = 64, pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$", example = "2024-01-01")]
     start: Option<String>,
     /// End of the range, exclusive; may lie in the future.
-    #[param(required = false, nullable = false, max_length = 64, example = "2024-12-01")]
+    #[param(required = false, nullable = false, max_length = 64, pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$", example = "2024-12-01")]
     end: Option<String>,
     /// The newest so many rows; not together with `start`.
     #[param(required = false, nullable = false, minimum = 1, maximum = 10_000)]
@@ -94,7 +90,7 @@ pub struct SeriesParams {
     #[param(required = false, nullable = false, minimum = 1, maximum = 10_000)]
     limit: Option<u16>,
     /// The next page, from `links.next`; bound to its moment of knowledge.
-    #[param(required = false, nullable = false, max_length = 64)]
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9_-]{39}$")]
     cursor: Option<String>,
     /// The newest version of each period, the first, or all.
     #[param(required = false, nullable = false, inline)]
@@ -110,7 +106,7 @@ pub struct SeriesParams {
 #[expect(dead_code, reason = "describes parameters; requests are read by Params")]
 pub struct LatestParams {
     /// Metrics of the catalog, separated by commas; all of the subject without it.
-    #[param(required = false, nullable = false, max_length = 4096, example = "price_usd,hashprice_usd_per_ph_day")]
+    #[param(required = false, nullable = false, max_length = 4096, pattern = "^ *[a-z0-9_]+ *(, *[a-z0-9_]+ *)*$", example = "price_usd,hashprice_usd_per_ph_day")]
     metrics: Option<String>,
     /// The subject of the values.
     #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
@@ -126,7 +122,7 @@ pub struct LatestParams {
 #[expect(dead_code, reason = "describes parameters; requests are read by Params")]
 pub struct PanelParams {
     /// Metrics of the catalog, separated by commas: the columns, in this order. At most 32.
-    #[param(max_length = 4096, example = "price_usd,hashprice_usd_per_ph_day")]
+    #[param(max_length = 4096, pattern = "^ *[a-z0-9_]+ *(, *[a-z0-9_]+ *)*$", example = "price_usd,hashprice_usd_per_ph_day")]
     metrics: String,
     /// The subject of the values.
     #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
@@ -135,23 +131,26 @@ pub struct PanelParams {
     #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "coinmetrics")]
     source: Option<String>,
     /// First row, inclusive.
-    #[param(required = false, nullable = false, max_length = 64, example = "2024-01-01")]
+    #[param(required = false, nullable = false, max_length = 64, pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$", example = "2024-01-01")]
     start: Option<String>,
     /// End of the range, exclusive.
-    #[param(required = false, nullable = false, max_length = 64, example = "2024-12-01")]
+    #[param(required = false, nullable = false, max_length = 64, pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$", example = "2024-12-01")]
     end: Option<String>,
     /// By the period the values are about, or by the day on which they first became known.
     #[param(required = false, nullable = false, inline)]
     align: Option<Align>,
-    /// The newest so many rows.
+    /// The newest so many rows; not together with `start`.
+    #[param(required = false, nullable = false, minimum = 1, maximum = 10_000)]
+    last: Option<u16>,
+    /// Order of the rows in time.
+    #[param(required = false, nullable = false, inline)]
+    order: Option<Order>,
+    /// Rows of a page: 1,000 in JSON by default; CSV and NDJSON come whole without it.
     #[param(required = false, nullable = false, minimum = 1, maximum = 10_000)]
     limit: Option<u16>,
-    /// The form; a suffix of the path wins over it.
-    #[param(required = false, nullable = false, inline)]
-    format: Option<ListForm>,
-    /// Only the array, without `data`, `meta` and `links`.
-    #[param(required = false, nullable = false)]
-    flat: Option<bool>,
+    /// The next page, from `links.next` or the header `Link`; bound to its moment of knowledge.
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9_-]{39}$")]
+    cursor: Option<String>,
 }
 
 /// A past day of a *now* view.
@@ -160,7 +159,7 @@ pub struct PanelParams {
 #[expect(dead_code, reason = "describes parameters; requests are read by Params")]
 pub struct DateParam {
     /// That day's value with today's knowledge, or as known at `as_of`; nulls where it has none.
-    #[param(required = false, nullable = false, format = Date, max_length = 10, example = "2024-11-30")]
+    #[param(required = false, nullable = false, format = Date, min_length = 10, max_length = 10, pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", example = "2024-11-30")]
     date: Option<String>,
 }
 
@@ -179,7 +178,6 @@ words! {
     Basis { Public "public", Recorded "recorded" }
     Require { Fresh "fresh", Any "any" }
     ListForm { Json "json", Csv "csv", Ndjson "ndjson" }
-    ValueForm { Json "json", Csv "csv", Ndjson "ndjson", Txt "txt" }
     ResolutionName { Day "1d", Hour "1h" }
     Order { Asc "asc", Desc "desc" }
     VintageName { Latest "latest", First "first", All "all" }
@@ -192,7 +190,13 @@ words! {
     info(
         title = "miner-signals",
         description = "Point-in-time stress indicators for the Bitcoin mining industry: stored series, derived indicators, \
-                       and what was known of them at any past moment.",
+                       and what was known of them at any past moment.\n\n\
+                       Lists and objects come as JSON (`data`, `meta`, `links`), CSV and NDJSON: by a suffix of the path \
+                       (`/v1/series/price_usd.csv`), then by `format=`, then by `Accept`; `flat=true` gives the bare array. \
+                       Ranges are half-open, `[start, end)`. Times are RFC 3339 in UTC; unknown values are `null` with a reason.\n\n\
+                       Parameters that a path does not take, and repeated ones, are refused; an empty value counts as absent, and \
+                       `_` is ignored. Every error is `application/problem+json`: besides those listed, 405 with `Allow` for other \
+                       methods. Answers have a strong `ETag`; send it back in `If-None-Match` for a 304.",
     ),
     tags(
         (name = "series", description = "Every series, stored or derived, by period and as known at any moment"),
@@ -213,7 +217,8 @@ pub fn base() -> Document {
 const SUFFIXED: [(&str, &str); 2] =
     [("/v1/panel", "/v1/panel.csv"), ("/v1/latest/{metric}", "/v1/latest/{metric}.txt")];
 
-/// The finished document: paths as clients write them, addressed relative to where it is served.
+/// The finished document: paths as clients write them, addressed relative to where it is served,
+/// with what all operations have in common.
 #[must_use]
 pub fn finish(mut document: Document) -> Document {
     for (route, written) in SUFFIXED {
@@ -222,5 +227,82 @@ pub fn finish(mut document: Document) -> Document {
         }
     }
     document.servers = Some(vec![Server::new("/")]);
+    openapi_common::complete(&mut document);
     document
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::api::router::document;
+
+    fn value() -> Value {
+        serde_json::to_value(document()).unwrap()
+    }
+
+    fn operations(document: &Value) -> Vec<&Value> {
+        document["paths"].as_object().unwrap().values().map(|item| &item["get"]).collect()
+    }
+
+    #[test]
+    fn every_operation_is_named_once_and_described() {
+        let document = value();
+        let mut names: Vec<&str> = Vec::new();
+        for operation in operations(&document) {
+            names.push(operation["operationId"].as_str().unwrap());
+            for member in ["summary", "description"] {
+                assert!(!operation[member].as_str().unwrap().is_empty(), "{member} of {}", operation["operationId"]);
+            }
+        }
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn every_parameter_is_bounded_and_described() {
+        let document = value();
+        for operation in operations(&document) {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = parameter["name"].as_str().unwrap();
+                let schema = &parameter["schema"];
+                let bounded = match schema["type"].as_str().unwrap() {
+                    "string" => schema["enum"].is_array() || schema["maxLength"].is_u64() && schema["pattern"].is_string(),
+                    "integer" => schema["minimum"].is_i64() && schema["maximum"].is_i64(),
+                    other => other == "boolean",
+                };
+                assert!(bounded, "{name} of {} has no bounds", operation["operationId"]);
+                assert!(parameter["description"].is_string(), "{name} has no description");
+                let optional = parameter["in"] == "query" && parameter["required"] == false;
+                assert_eq!(parameter["allowEmptyValue"] == true, optional, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_error_is_a_problem() {
+        let document = value();
+        for operation in operations(&document) {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(response["description"].is_string());
+                if status.as_str() >= "400" {
+                    let problem = &response["content"]["application/problem+json"]["schema"]["$ref"];
+                    assert_eq!(problem, "#/components/schemas/Problem", "{status} of {}", operation["operationId"]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_be_null_is_never_missing() {
+        let document = value();
+        let data = &document["components"]["schemas"]["Envelope_Hashprice"]["properties"]["data"];
+        let required = data["required"].as_array().unwrap();
+        assert_eq!(required.len(), data["properties"].as_object().unwrap().len());
+        let json = &document["paths"]["/v1/hashprice"]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+        assert_eq!(json["anyOf"][0]["$ref"], "#/components/schemas/Envelope_Hashprice");
+        assert_eq!(json["anyOf"][1]["type"], "array");
+    }
 }

@@ -16,6 +16,10 @@ const CACHE_BUSTER: &str = "_";
 /// The longest value of a parameter, in bytes: a list of a hundred metrics fits.
 const LONGEST_VALUE: usize = 4_096;
 
+/// The longest moment and duration, in bytes: none is longer but by zeros that say nothing.
+const LONGEST_MOMENT: usize = 64;
+const LONGEST_DURATION: usize = 32;
+
 /// An epoch value from here on is in milliseconds: as seconds it would be the year 5138.
 const FIRST_EPOCH_MS: i64 = 100_000_000_000;
 
@@ -167,7 +171,7 @@ impl Params {
     /// # Errors
     /// 400 naming these forms; times outside the years 1970 to 9999 too.
     pub fn moment(&self, name: &str) -> Result<Option<Moment>, Problem> {
-        self.parsed(name, MOMENT_FORMS, parse_moment)
+        self.parsed(name, MOMENT_FORMS, |value| parse_moment(value).filter(|_| value.len() <= LONGEST_MOMENT))
     }
 
     /// A day, `YYYY-MM-DD`.
@@ -187,7 +191,7 @@ impl Params {
         self.parsed(
             name,
             "takes a duration in ISO 8601 such as PT30M, P1D or P1DT12H",
-            parse_duration,
+            |value| parse_duration(value).filter(|_| value.len() <= LONGEST_DURATION),
         )
     }
 
@@ -607,6 +611,7 @@ mod tests {
             "PT-5M",
             "PT5",
             "PT1M1H",
+            "P0000000000000000000000000000001D",
             "P99999999999D",
             "pt5m",
         ] {

@@ -16,7 +16,7 @@ use axum::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED,
     RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -48,6 +48,7 @@ pub struct Problem {
     retry_after: Option<u32>,
     /// For the log only; the client never sees it.
     cause: Option<Arc<str>>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// One thing that is wrong with the request.
@@ -251,6 +252,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: code.retry_after(),
             cause: None,
+            headers: Vec::new(),
         }
     }
 
@@ -327,6 +329,13 @@ impl Problem {
         self
     }
 
+    /// Headers to send with it.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        self.headers = headers;
+        self
+    }
+
     #[must_use]
     pub fn code(&self) -> Code {
         self.code
@@ -359,6 +368,7 @@ impl IntoResponse for Problem {
     /// The status with an empty body; [`render_problems`] fills in the rest.
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
+        response.headers_mut().extend(self.headers.iter().cloned());
         response.extensions_mut().insert(self);
         response
     }

@@ -72,21 +72,28 @@ pub fn known_metric(slug: &str) -> Result<&'static Metric, Problem> {
         .ok_or_else(|| Problem::unknown(Code::UnknownMetric, "metric", slug, METRICS.iter().map(|metric| metric.slug)))
 }
 
-/// Checks a subject and a source for a client: known are those that any stored series has, `btc`,
-/// and the sources that the rules name.
+/// The logs that have a version in the view: a series that came later is no part of it.
+pub fn logs_seen(view: &View) -> impl Iterator<Item = &SeriesLog> {
+    let moment = view.moment;
+    view.snapshot.stored.logs().filter(move |log| log.periods().any(|period| period.winner(moment).is_some()))
+}
+
+/// Checks a subject and a source for a client: known are those that any series has that is stored
+/// by the view's batch, `btc`, and the sources that the rules name.
 ///
 /// # Errors
 /// 404 with the closest name.
 pub fn check_names(view: &View, subject: &str, source: Option<&str>) -> Result<(), Problem> {
-    let stored = &view.snapshot.stored;
+    let batch = view.moment.batch;
+    let stored = |log: &&SeriesLog| log.periods().any(|period| period.versions.iter().any(|version| version.batch <= batch));
+    let logs = || view.snapshot.stored.logs().filter(stored);
     let subjects: BTreeSet<&str> =
-        stored.logs().map(|log| log.key.subject.as_str()).chain(std::iter::once("btc")).collect();
+        logs().map(|log| log.key.subject.as_str()).chain(std::iter::once("btc")).collect();
     if !subjects.contains(subject) {
         return Err(Problem::unknown(Code::UnknownSubject, "subject", subject, subjects.into_iter()));
     }
     let Some(source) = source else { return Ok(()) };
-    let sources: BTreeSet<&str> = stored
-        .logs()
+    let sources: BTreeSet<&str> = logs()
         .map(|log| log.key.source.as_str())
         .chain(view.rules().priority.iter().map(String::as_str))
         .collect();

@@ -6,7 +6,7 @@ use axum::routing::get;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::answer::ApiState;
 use super::problem::{Code, Problem};
@@ -22,7 +22,10 @@ pub fn application(state: ApiState, limits: &ServerLimits) -> Router {
 /// The routes with their state, without the layers around them.
 fn router(state: ApiState) -> Router {
     let (documented, document) = documented();
-    let console = SwaggerUi::new("/docs").url("/openapi.json", openapi::finish(document));
+    let console = SwaggerUi::new("/docs")
+        .url("/openapi.json", openapi::finish(document))
+        // The validator is a foreign host.
+        .config(Config::default().validator_url("none"));
     documented
         .route("/", get(docs::index))
         .route("/docs/metrics/{metric}", get(docs::metric))

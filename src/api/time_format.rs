@@ -19,6 +19,21 @@ pub struct At(pub Timestamp);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(pub Day);
 
+/// An instant in a column of a table; see [`level`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ColumnAt {
+    at: Timestamp,
+    always_fraction: bool,
+}
+
+/// Gives every instant of a column a fraction if one of them has one: DuckDB looks for one form for
+/// a whole column of JSON times, and reads a mixture as text.
+pub fn level<'a>(column: impl Iterator<Item = &'a mut Option<ColumnAt>>) {
+    let mut column: Vec<&mut ColumnAt> = column.filter_map(Option::as_mut).collect();
+    let always_fraction = column.iter().any(|instant| instant.at.micros() % Span::SECOND.micros() != 0);
+    column.iter_mut().for_each(|instant| instant.always_fraction = always_fraction);
+}
+
 /// The text of a time, held on the stack; it dereferences to `str`.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeText {
@@ -30,6 +45,11 @@ impl At {
     /// The text: 20 characters, or 27 with a fraction.
     #[must_use]
     pub fn text(self) -> TimeText {
+        self.text_with(false)
+    }
+
+    /// The text, with a fraction even where it is zero if that is asked for.
+    fn text_with(self, always_fraction: bool) -> TimeText {
         // Held to the accepted years, so that a year always has four digits.
         let at = self.0.clamp(Timestamp::MIN, Timestamp::MAX);
         let mut bytes = *b"0000-00-00T00:00:00.000000Z";
@@ -40,7 +60,7 @@ impl At {
         put_digits(&mut bytes[14..16], seconds / 60 % 60);
         put_digits(&mut bytes[17..19], seconds % 60);
         let fraction = micros % Span::SECOND.micros();
-        if fraction == 0 {
+        if fraction == 0 && !always_fraction {
             bytes[19] = b'Z';
             return TimeText { bytes, len: 20 };
         }
@@ -110,6 +130,12 @@ impl Serialize for At {
     }
 }
 
+impl Serialize for ColumnAt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&At(self.at).text_with(self.always_fraction))
+    }
+}
+
 impl Serialize for Date {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text())
@@ -119,6 +145,12 @@ impl Serialize for Date {
 impl From<Timestamp> for At {
     fn from(at: Timestamp) -> Self {
         Self(at)
+    }
+}
+
+impl From<Timestamp> for ColumnAt {
+    fn from(at: Timestamp) -> Self {
+        Self { at, always_fraction: false }
     }
 }
 
@@ -135,6 +167,18 @@ impl PartialSchema for At {
             "An instant: RFC 3339 in UTC with `Z`, with no fraction or six digits of it.",
             "2026-01-01T10:00:00Z",
         )
+    }
+}
+
+impl PartialSchema for ColumnAt {
+    fn schema() -> RefOr<Schema> {
+        At::schema()
+    }
+}
+
+impl ToSchema for ColumnAt {
+    fn name() -> Cow<'static, str> {
+        At::name()
     }
 }
 
@@ -179,6 +223,21 @@ mod tests {
         assert_eq!(at("2026-01-01T12:00:00.5+02:00"), "2026-01-01T10:00:00.500000Z");
         assert_eq!(&*At(Timestamp::MIN).text(), "1970-01-01T00:00:00Z");
         assert_eq!(&*At(Timestamp::MAX).text(), "9999-12-31T23:59:59.999999Z");
+    }
+
+    #[test]
+    fn a_column_has_one_form() {
+        let written = |texts: &[&str]| {
+            let instant = |text: &&str| Some(ColumnAt::from(Timestamp::parse(text).unwrap()));
+            let mut column: Vec<Option<ColumnAt>> = texts.iter().map(instant).chain([None]).collect();
+            level(column.iter_mut());
+            serde_json::to_string(&column).unwrap()
+        };
+        assert_eq!(written(&["2024-01-01"]), r#"["2024-01-01T00:00:00Z",null]"#);
+        assert_eq!(
+            written(&["2024-01-01", "2024-01-01T00:00:00.5Z"]),
+            r#"["2024-01-01T00:00:00.000000Z","2024-01-01T00:00:00.500000Z",null]"#
+        );
     }
 
     #[test]

@@ -196,7 +196,9 @@ impl Day {
     /// [`NotATime`] for anything else, and for years outside 1970 to 9999.
     pub fn parse(text: &str) -> Result<Self, NotATime> {
         let refused = || NotATime(text.to_owned());
-        if text.len() != 10 {
+        // chrono alone would also take `2024- 1- 1` and `+2024-1-1`.
+        let shape = |(place, byte): (usize, u8)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+        if text.len() != 10 || !text.bytes().enumerate().all(shape) {
             return Err(refused());
         }
         let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| refused())?;
@@ -237,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "2024-02-30", "2024-2-3", "1969-12-31", "2024-01-01T00:00:00", "now", "+12024-01-01"] {
+        for text in ["", "2024-02-30", "2024-2-3", "2024- 2- 3", "+2024-2-3", "1969-12-31", "2024-01-01T00:00:00", "now", "+12024-01-01"] {
             assert!(Timestamp::parse(text).is_err(), "{text}");
         }
     }

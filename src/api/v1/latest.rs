@@ -1,5 +1,7 @@
 //! `/v1/latest` and `/v1/latest/{metric}.txt`.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
@@ -10,11 +12,11 @@ use super::shapes::{Envelope, Meta, When};
 use crate::api::answer::{ApiState, Content, Endpoint, Keyed, Question};
 use crate::api::form::Form;
 use crate::api::number::to_json_bytes;
-use crate::api::openapi::{LatestParams, ListForms, TextForms, ViewParams};
+use crate::api::openapi::{LatestParams, ListForms, ValueParams, ViewParams};
 use crate::api::problem::{Problem, ProblemBody};
-use crate::api::readings::{Material, Wanted, check_names, known_metric, sources_of};
+use crate::api::readings::{Material, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
-use crate::api::time_format::At;
+use crate::api::time_format::{ColumnAt, level};
 use crate::api::view::Freshness;
 use crate::domain::catalog::{METRICS, Metric, Origin};
 use crate::domain::observation::Resolution;
@@ -43,7 +45,7 @@ pub struct LatestValue {
     pub value: Option<f64>,
     pub unit: &'static str,
     #[schema(inline)]
-    pub known_at: Option<At>,
+    pub known_at: Option<ColumnAt>,
     /// Who published it; null where there is no value.
     pub source: Option<String>,
     /// Whether a required input is past its cadence and grace, or has no value.
@@ -74,11 +76,12 @@ pub async fn read_latest(State(state): State<ApiState>, request: Request) -> Res
 /// Read one newest value as text
 ///
 /// A bare decimal number in the unit of the metric, for bots that read nothing else. Refuses stale
-/// values with 503 unless `require=any` or a `max_age` is given; other suffixes give the map.
+/// values with 503 unless `require=any` or a `max_age` is given; the suffixes `.json`, `.csv` and `.ndjson` give the
+/// map of `/v1/latest` with this one metric.
 #[utoipa::path(get, path = "/v1/latest/{metric}", operation_id = "readLatestText", tag = "latest",
     params(
         ("metric" = String, Path, description = "A metric of the catalog", max_length = 64, pattern = "^[a-z0-9_]+$", example = "price_usd"),
-        TextForms, ViewParams,
+        ValueParams, ViewParams,
     ),
     responses(
         (status = 200, description = "The number", body = String, content_type = "text/plain"),
@@ -115,12 +118,13 @@ fn one(question: &Question) -> Result<Content, Problem> {
 
 /// The metrics that a subject has: those with stored rows, and for the network what is derived.
 fn metrics_of(question: &Question, subject: &str) -> Vec<&'static Metric> {
-    let stored = &question.view.snapshot.stored;
+    let seen: BTreeSet<&str> = logs_seen(&question.view)
+        .filter(|log| log.key.subject == subject)
+        .map(|log| log.key.metric.slug)
+        .collect();
     let has = |metric: &&'static Metric| match metric.origin {
         Origin::Derived { .. } => subject == "btc",
-        Origin::Raw => stored.logs().any(|log| {
-            log.key.metric.slug == metric.slug && log.key.subject == subject && log.is_visible(question.view.moment)
-        }),
+        Origin::Raw => seen.contains(metric.slug),
     };
     METRICS.iter().filter(has).collect()
 }
@@ -132,7 +136,7 @@ fn gather(
     source: Option<&str>,
 ) -> Result<Content, Problem> {
     let view = &question.view;
-    let mut map = Map::new();
+    let mut values: Vec<(&str, LatestValue)> = Vec::new();
     let mut whole: Option<Freshness> = None;
     let mut rows = Vec::new();
     let mut text = None;
@@ -146,19 +150,22 @@ fn gather(
             date: newest.as_ref().map(|row| When::of(row.start, Resolution::Day)),
             value,
             unit: metric.unit,
-            known_at: newest.as_ref().and_then(|row| row.known_at).map(At),
+            known_at: newest.as_ref().and_then(|row| row.known_at).map(ColumnAt::from),
             source: newest.as_ref().map(|row| row.source.clone()),
             stale: freshness.is_stale(view.moment.at),
             reason: value.is_none().then(|| series.absent_reason().unwrap_or("no_data").to_owned()),
         };
         text = value.map(|value| to_json_bytes(&value)).transpose()?;
-        map.insert(metric.slug.to_owned(), serde_json::to_value(latest)?);
+        values.push((metric.slug, latest));
         // Metrics that cannot have values yet say so in their reason and do not make the rest stale.
         if series.absent_reason().is_none() {
             whole = Some(whole.map_or(freshness, |whole| whole.and(freshness)));
         }
         rows.extend(newest);
     }
+    level(values.iter_mut().map(|(_, latest)| &mut latest.known_at));
+    let value = |(slug, latest): (&str, LatestValue)| Ok((slug.to_owned(), serde_json::to_value(latest)?));
+    let map: Map<String, Value> = values.into_iter().map(value).collect::<serde_json::Result<_>>()?;
     let freshness = whole.unwrap_or_default();
     let single = if let [metric] = metrics { Some(*metric) } else { None };
     let meta = Meta::of(single, Some(subject), view, &freshness, sources_of(&rows));

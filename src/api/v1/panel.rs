@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Map, Value};
 
-use super::series::{DEFAULT_LIMIT, MAX_LIMIT};
+use super::series::Page;
 use super::shapes::Meta;
 use crate::api::answer::{ApiState, Content, Endpoint, Question, Rows};
 use crate::api::form::Form;
@@ -23,7 +23,7 @@ use crate::domain::time::{Day, Timestamp};
 const MAX_METRICS: usize = 32;
 
 static PANEL: Endpoint = Endpoint {
-    params: &["metrics", "subject", "source", "start", "end", "align", "limit"],
+    params: &["metrics", "subject", "source", "start", "end", "last", "order", "align", "limit", "cursor"],
     forms: &[Form::Csv, Form::Json, Form::Ndjson],
     content: panel,
     text_demands_fresh: false,
@@ -34,7 +34,8 @@ static PANEL: Endpoint = Endpoint {
 /// One row a day, `date` and then the metrics in the order asked. With `align=period` a row holds
 /// the values of that day. With `align=known` row d holds, computed on what was known at d
 /// 00:00 UTC, the newest period that first became known in the day before; empty where none did,
-/// never carried forward: a frame for backtests without look-ahead.
+/// never carried forward: a frame for backtests without look-ahead. Also with the suffixes `.json` and
+/// `.ndjson`.
 #[utoipa::path(get, path = "/v1/panel", operation_id = "readPanel", tag = "series",
     params(PanelParams, ViewParams),
     responses(
@@ -62,8 +63,7 @@ fn panel(question: &Question) -> Result<Content, Problem> {
         return Err(Problem::bad_parameter("metrics", format!("takes at most {MAX_METRICS} metrics")));
     }
     let metrics: Vec<&'static Metric> = slugs.into_iter().map(known_metric).collect::<Result<_, _>>()?;
-    let start = params.moment("start")?.map(|moment| moment.resolve(question.at()));
-    let end = params.moment("end")?.map(|moment| moment.resolve(question.at()));
+    let page = Page::of(question)?;
     let by_knowledge = params.one_of("align", &["period", "known"])? == Some("known");
     let mut columns: Vec<Column> = Vec::new();
     let mut sources = BTreeSet::new();
@@ -75,25 +75,23 @@ fn panel(question: &Question) -> Result<Content, Problem> {
         let freshness = series.freshness();
         whole = Some(whole.map_or(freshness, |whole| whole.and(freshness)));
         let column = if by_knowledge {
-            known_column(&material, question.at(), start, end)
+            known_column(&material, question.at(), page.start, page.end)
         } else {
-            let rows = series.rows(&series.periods(start, end), Vintage::Latest)?;
+            let rows = series.rows(&series.periods(page.start, page.end), Vintage::Latest)?;
             rows.into_iter().map(|row| (row.start.day(), row.value)).collect()
         };
         columns.push(column);
     }
-    let rows = wide(&metrics, &columns, limit(question)?);
+    let days: Vec<Day> = columns.iter().flat_map(|column| column.keys().copied()).collect::<BTreeSet<_>>().into_iter().collect();
+    let (range, next_cursor) = page.cut(days.len(), question);
+    let mut rows = wide(&metrics, &columns, &days[range]);
+    if page.descending {
+        rows.reverse();
+    }
     let names = std::iter::once("date").chain(metrics.iter().map(|metric| metric.slug)).map(str::to_owned).collect();
     let freshness = whole.unwrap_or_default();
     let meta = Meta::of(None, Some(subject), &question.view, &freshness, sources.into_iter().collect());
-    Ok(Content { data: Box::new(Rows { rows, columns: names }), meta, freshness, next_cursor: None })
-}
-
-/// CSV and NDJSON come whole unless a limit is given; JSON has the usual one.
-fn limit(question: &Question) -> Result<usize, Problem> {
-    let given = question.params.whole_number("limit", 1..=MAX_LIMIT)?;
-    let by_default = if question.form == Form::Json && !question.flat { DEFAULT_LIMIT } else { i64::MAX };
-    Ok(usize::try_from(given.unwrap_or(by_default)).unwrap_or(usize::MAX))
+    Ok(Content { data: Box::new(Rows { rows, columns: names }), meta, freshness, next_cursor })
 }
 
 /// For each day d, the newest period that was first served in (d-1, d], as known at d 00:00.
@@ -113,20 +111,16 @@ fn known_column(material: &Material<'_>, at: Timestamp, start: Option<Timestamp>
         .collect()
 }
 
-/// The newest `limit` rows of the outer join of the columns.
-fn wide(metrics: &[&'static Metric], columns: &[Column], limit: usize) -> Vec<Map<String, Value>> {
-    let days: BTreeSet<Day> = columns.iter().flat_map(|column| column.keys().copied()).collect();
-    let skip = days.len().saturating_sub(limit);
-    days.into_iter()
-        .skip(skip)
-        .map(|day| {
-            let mut row = Map::new();
-            row.insert("date".to_owned(), Value::from(day.to_string()));
-            for (metric, column) in metrics.iter().zip(columns) {
-                let value = column.get(&day).copied().flatten();
-                row.insert(metric.slug.to_owned(), Value::from(value));
-            }
-            row
-        })
-        .collect()
+/// The rows of some days of the outer join of the columns.
+fn wide(metrics: &[&'static Metric], columns: &[Column], days: &[Day]) -> Vec<Map<String, Value>> {
+    let row = |day: &Day| {
+        let mut row = Map::new();
+        row.insert("date".to_owned(), Value::from(day.to_string()));
+        for (metric, column) in metrics.iter().zip(columns) {
+            let value = column.get(day).copied().flatten();
+            row.insert(metric.slug.to_owned(), Value::from(value));
+        }
+        row
+    };
+    days.iter().map(row).collect()
 }

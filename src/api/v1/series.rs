@@ -11,11 +11,11 @@ use crate::api::cursor::Cursor;
 use crate::api::form::Form;
 use crate::api::openapi::{ListForms, SeriesParams, ViewParams};
 use crate::api::problem::{Code, Problem, ProblemBody};
-use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_metric, sources_of};
+use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
-use crate::api::time_format::At;
+use crate::api::time_format::{ColumnAt, level};
 use crate::domain::catalog::{METRICS, Metric, Origin};
-use crate::domain::observation::{Resolution, SeriesLog};
+use crate::domain::observation::Resolution;
 use crate::domain::time::Timestamp;
 
 /// Rows of a JSON page unless `limit` says otherwise, and at most.
@@ -59,7 +59,7 @@ pub struct SeriesEntry {
     pub cadence: &'static str,
     /// When the newest value was known.
     #[schema(inline)]
-    pub last_known_at: Option<At>,
+    pub last_known_at: Option<ColumnAt>,
 }
 
 /// List the series
@@ -105,11 +105,9 @@ pub async fn read_series(State(state): State<ApiState>, metric: LastStep, reques
 
 fn list(question: &Question) -> Result<Content, Problem> {
     let view = &question.view;
-    let stored = &view.snapshot.stored;
     let mut rows: Vec<SeriesEntry> = Vec::new();
     for metric in METRICS {
-        let of_metric = |log: &&SeriesLog| log.key.metric.slug == metric.slug && log.is_visible(view.moment);
-        let mut logs: Vec<_> = stored.logs().filter(of_metric).collect();
+        let mut logs: Vec<_> = logs_seen(view).filter(|log| log.key.metric.slug == metric.slug).collect();
         logs.sort_by_key(|log| (&log.key.subject, view.rules().rank(&log.key.source), log.key.resolution));
         for log in &logs {
             let key = &log.key;
@@ -126,13 +124,13 @@ fn list(question: &Question) -> Result<Content, Problem> {
             rows.push(entry(question, wanted));
         }
     }
+    level(rows.iter_mut().map(|row| &mut row.last_known_at));
     let columns = [
         "metric", "subject", "source", "resolution", "unit", "kind", "definition", "method", "first_date", "last_date",
         "cadence", "last_known_at",
     ];
     let freshness = whole_freshness(question);
-    let visible = stored.logs().filter(|log| log.is_visible(view.moment));
-    let sources: std::collections::BTreeSet<String> = visible.map(|log| log.key.source.clone()).collect();
+    let sources: std::collections::BTreeSet<String> = logs_seen(view).map(|log| log.key.source.clone()).collect();
     let meta = Meta::of(None, None, view, &freshness, sources.into_iter().collect());
     let columns = columns.map(str::to_owned).to_vec();
     Ok(Content { data: Box::new(Rows { rows, columns }), meta, freshness, next_cursor: None })
@@ -162,7 +160,7 @@ fn entry(question: &Question, wanted: Wanted<'_>) -> SeriesEntry {
             Resolution::Day => "P1D",
             Resolution::Hour => "PT1H",
         },
-        last_known_at: newest.and_then(|row| row.known_at).map(At),
+        last_known_at: newest.and_then(|row| row.known_at).map(ColumnAt::from),
     }
 }
 
@@ -177,18 +175,18 @@ fn whole_freshness(question: &Question) -> crate::api::view::Freshness {
     stored.filter_map(of).reduce(crate::api::view::Freshness::and).unwrap_or_default()
 }
 
-/// What part of a series is wanted, and in which order.
-struct Page {
-    start: Option<Timestamp>,
-    end: Option<Timestamp>,
+/// What part of a list in time is wanted, and in which order.
+pub(super) struct Page {
+    pub start: Option<Timestamp>,
+    pub end: Option<Timestamp>,
+    pub descending: bool,
     last: Option<usize>,
-    descending: bool,
     limit: Option<usize>,
     cursor: Option<Cursor>,
 }
 
 impl Page {
-    fn of(question: &Question) -> Result<Self, Problem> {
+    pub(super) fn of(question: &Question) -> Result<Self, Problem> {
         let params = &question.params;
         let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
         let start = params.moment("start")?.map(|moment| moment.resolve(question.at()));
@@ -204,13 +202,14 @@ impl Page {
             end: params.moment("end")?.map(|moment| moment.resolve(question.at())),
             last,
             descending: params.one_of("order", &["asc", "desc"])? == Some("desc"),
-            limit: given.or(is_page.then_some(count(DEFAULT_LIMIT))),
-            cursor: params.text("cursor")?.map(Cursor::parse).transpose()?,
+            // `last` says how many rows are wanted, so they come in one page.
+            limit: given.or(last).or(is_page.then_some(count(DEFAULT_LIMIT))),
+            cursor: question.cursor,
         })
     }
 
     /// The places of the page among `count` rows in time order, and the cursor of the next page.
-    fn cut(&self, count: usize, question: &Question) -> (std::ops::Range<usize>, Option<String>) {
+    pub(super) fn cut(&self, count: usize, question: &Question) -> (std::ops::Range<usize>, Option<String>) {
         let from = self.last.map_or(0, |last| count.saturating_sub(last));
         let limit = self.limit.unwrap_or(usize::MAX);
         // Forwards when the reader begins somewhere or reads oldest first by choice of `start`.
@@ -224,8 +223,7 @@ impl Page {
             let begin = end.saturating_sub(limit).max(from);
             (begin..end, (begin > from).then_some(begin))
         };
-        let cursor = rest.map(|position| Cursor { moment: question.view.moment, position }.text());
-        (range, cursor)
+        (range, rest.map(|position| question.cursor_at(position).text()))
     }
 }
 
@@ -240,11 +238,8 @@ fn one(question: &Question) -> Result<Content, Problem> {
     let vintage = Vintage::from_name(params.one_of("vintage", &Vintage::NAMES)?.unwrap_or("latest"));
     let all_columns = params.one_of("columns", &["default", "all"])? == Some("all");
     let page = Page::of(question)?;
-    let view = match &page.cursor {
-        Some(cursor) => question.view.clone().at(cursor.check(&question.view)?),
-        None => question.view.clone(),
-    };
-    let material = Material::gather(&view, Wanted { metric, subject, source, resolution });
+    let view = &question.view;
+    let material = Material::gather(view, Wanted { metric, subject, source, resolution });
     let series = material.series();
     let periods = series.periods(page.start, page.end);
     let (mut rows, next_cursor) = if vintage == Vintage::All {
@@ -259,9 +254,12 @@ fn one(question: &Question) -> Result<Content, Problem> {
         rows.reverse();
     }
     let freshness = series.freshness();
-    let meta = Meta::of(Some(metric), Some(subject), &view, &freshness, sources_of(&rows));
+    let meta = Meta::of(Some(metric), Some(subject), view, &freshness, sources_of(&rows));
     let simulated = view.is_simulated();
-    let rows = rows.into_iter().map(|row| present(row, resolution, metric, subject, all_columns, simulated)).collect();
+    let mut rows: Vec<SeriesRow> =
+        rows.into_iter().map(|row| present(row, resolution, metric, subject, all_columns, simulated)).collect();
+    level(rows.iter_mut().map(|row| &mut row.known_at));
+    level(rows.iter_mut().filter_map(|row| row.more.as_mut()).map(|more| &mut more.superseded_at));
     let data = Box::new(Rows { rows, columns: series_columns(all_columns, simulated) });
     Ok(Content { data, meta, freshness, next_cursor })
 }
@@ -276,7 +274,7 @@ fn present(
 ) -> SeriesRow {
     let more = all_columns.then(|| MoreColumns {
         known_basis: row.basis.map(crate::domain::observation::Basis::name),
-        superseded_at: row.superseded_at.map(At),
+        superseded_at: row.superseded_at.map(ColumnAt::from),
         subject: subject.to_owned(),
         unit: metric.unit,
         method: metric.method(),
@@ -285,7 +283,7 @@ fn present(
         date: When::of(row.start, resolution),
         period_end: When::of(row.end, resolution),
         value: row.value,
-        known_at: row.known_at.map(At),
+        known_at: row.known_at.map(ColumnAt::from),
         revision: row.revision as u64,
         source: row.source,
         reason: row.reason,

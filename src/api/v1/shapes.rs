@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::api::time_format::{At, Date};
+use crate::api::time_format::{At, ColumnAt, Date};
 use crate::api::view::{Freshness, View};
 use crate::domain::catalog::Metric;
 use crate::domain::observation::Resolution;
@@ -132,7 +132,7 @@ pub struct SeriesRow {
     pub value: Option<f64>,
     /// When the public could know this value; null where nothing is known of the period.
     #[schema(inline)]
-    pub known_at: Option<At>,
+    pub known_at: Option<ColumnAt>,
     /// How many times the value, or for derived values anything it is computed from, was known anew.
     #[schema(minimum = 0)]
     pub revision: u64,
@@ -144,6 +144,7 @@ pub struct SeriesRow {
     pub reason: Option<String>,
     /// The columns of `columns=all`.
     #[serde(flatten)]
+    #[schema(value_type = MoreColumns)]
     pub more: Option<MoreColumns>,
     /// True where the values come from a simulated world; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,8 +159,10 @@ pub struct MoreColumns {
     pub known_basis: Option<&'static str>,
     /// When the next version became known, inside the view.
     #[schema(inline)]
-    pub superseded_at: Option<At>,
+    pub superseded_at: Option<ColumnAt>,
+    #[schema(required = false)]
     pub subject: String,
+    #[schema(required = false)]
     pub unit: &'static str,
     /// The method id of derived values.
     pub method: Option<&'static str>,

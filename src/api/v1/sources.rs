@@ -13,7 +13,7 @@ use crate::api::openapi::ListForms;
 use crate::api::problem::{Problem, ProblemBody};
 use crate::api::snapshot::Snapshot;
 use crate::api::state_answer::{StateRequest, answer_state};
-use crate::api::time_format::At;
+use crate::api::time_format::{At, ColumnAt, level};
 use crate::domain::observation::SeriesLog;
 use crate::domain::time::Timestamp;
 
@@ -38,7 +38,7 @@ pub struct SourceState {
     pub valid_until: Option<At>,
     /// When the newest of its values was known.
     #[schema(inline)]
-    pub last_known_at: Option<At>,
+    pub last_known_at: Option<ColumnAt>,
     /// Whether any of its series is past its cadence and grace, or has no value.
     pub stale: bool,
 }
@@ -102,10 +102,12 @@ pub fn source_states(snapshot: &Arc<Snapshot>) -> Vec<SourceState> {
             series: logs.len(),
             observed_until: logs.iter().filter_map(|log| log.observed_until(moment)).max().map(At),
             valid_until: worst.map(At),
-            last_known_at: logs.iter().filter_map(known).max().map(At),
+            last_known_at: logs.iter().filter_map(known).max().map(ColumnAt::from),
             stale: worst.is_none_or(|worst| worst <= moment.at),
             source: source.to_owned(),
         }
     };
-    sources.into_iter().map(state).collect()
+    let mut states: Vec<SourceState> = sources.into_iter().map(state).collect();
+    level(states.iter_mut().map(|state| &mut state.last_known_at));
+    states
 }

@@ -38,7 +38,7 @@ pub struct Status {
     #[schema(minimum = 0)]
     pub batch: i64,
     /// When that batch was recorded.
-    #[schema(inline)]
+    #[schema(value_type = String, format = DateTime)]
     pub recorded_at: At,
     /// Whether the database answers.
     pub database: &'static str,
@@ -90,7 +90,7 @@ pub struct RunState {
     pub source: String,
     /// File or address.
     pub detail: Option<String>,
-    #[schema(inline)]
+    #[schema(value_type = String, format = DateTime)]
     pub started_at: At,
     /// Null while it goes on, or when its process died.
     #[schema(inline)]
