@@ -5,12 +5,13 @@ mod doctor;
 mod import;
 mod serve;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{DatabaseArgs, ListenArgs};
+use crate::config::{DatabaseArgs, ListenArgs, demo_database};
 use crate::store::database::Mode;
 use crate::store::migrate::migrate;
 use crate::telemetry::LogFormat;
@@ -18,7 +19,7 @@ use crate::worker::import::Format;
 
 /// Point-in-time stress indicators for the Bitcoin mining industry
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(name = "miner-signals", bin_name = "miner-signals", version, about)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -33,8 +34,9 @@ enum Command {
     Demo {
         #[command(flatten)]
         listen: ListenArgs,
-        #[command(flatten)]
-        database: DatabaseArgs,
+        /// Directory of the demo's own PostgreSQL cluster
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
         /// Seed of the world; fixed at the first start of a data directory
         #[arg(long, default_value_t = 1)]
         seed: u32,
@@ -97,7 +99,7 @@ impl Cli {
     /// What went wrong and what to do, for one line on standard error.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Demo { listen, database, seed } => serve::demo(&listen, database.demo()?, seed).await?,
+            Command::Demo { listen, data_dir, seed } => serve::demo(&listen, demo_database(data_dir)?, seed).await?,
             Command::Up { listen, database } => serve::up(&listen, database.live()?).await?,
             Command::Migrate { database } => {
                 let database = database::open(database.live()?).await?;
@@ -107,8 +109,17 @@ impl Cli {
             }
             Command::Import { format, files, database } => import::run(format.into(), &files, database.live()?).await?,
             Command::Doctor { database } => return doctor::run(database.live()).await,
-            Command::Openapi => println!("{}", crate::api::router::document().to_pretty_json()?),
+            Command::Openapi => print_document()?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Prints the document; a reader that has seen enough, like `head`, is no error.
+fn print_document() -> anyhow::Result<()> {
+    let document = crate::api::router::document().to_pretty_json()?;
+    match writeln!(std::io::stdout(), "{document}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => Ok(outcome?),
     }
 }

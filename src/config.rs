@@ -69,7 +69,7 @@ impl DatabaseArgs {
         match (&self.data_dir, &self.database_url) {
             (Some(directory), url) => {
                 if url.is_some() {
-                    tracing::info!(directory = %directory.display(), "--data-dir wins over DATABASE_URL");
+                    tracing::info!(directory = %directory.display(), "the data directory wins over DATABASE_URL");
                 }
                 Ok(DatabaseChoice::Private(directory.clone()))
             }
@@ -81,21 +81,15 @@ impl DatabaseArgs {
             (None, None) => default("live"),
         }
     }
+}
 
-    /// The database of a demo: `--data-dir`, else our own directory for demos. `DATABASE_URL` is
-    /// never used, so that a demo cannot touch a real database.
-    ///
-    /// # Errors
-    /// If there is no home for the directory.
-    pub fn demo(&self) -> anyhow::Result<DatabaseChoice> {
-        if self.database_url.is_some() {
-            tracing::info!("demo ignores DATABASE_URL and keeps its own directory");
-        }
-        match &self.data_dir {
-            Some(directory) => Ok(DatabaseChoice::Private(directory.clone())),
-            None => default("demo"),
-        }
-    }
+/// The database of a demo: the directory given, else our own for demos. Neither `DATABASE_URL` nor
+/// `MINER_SIGNALS_DATA_DIR` is looked at, so that a demo cannot touch a real database.
+///
+/// # Errors
+/// If there is no home for the directory.
+pub fn demo_database(data_dir: Option<PathBuf>) -> anyhow::Result<DatabaseChoice> {
+    data_dir.map_or_else(|| default("demo"), |directory| Ok(DatabaseChoice::Private(directory)))
 }
 
 fn default(name: &str) -> anyhow::Result<DatabaseChoice> {

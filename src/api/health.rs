@@ -81,7 +81,12 @@ pub async fn metrics(State(state): State<ApiState>, request: Request) -> Respons
     if let Err(problem) = Params::parse(request.uri().query(), &[]) {
         return problem.into_response();
     }
-    let mut response = plain(StatusCode::OK, exposition(&state));
+    // Some milliseconds of arithmetic: not on a thread that serves connections.
+    let text = match tokio::task::spawn_blocking(move || exposition(&state)).await {
+        Ok(text) => text,
+        Err(error) => return super::problem::Problem::internal(&error).into_response(),
+    };
+    let mut response = plain(StatusCode::OK, text);
     let text_format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, text_format);
     response

@@ -11,7 +11,7 @@ use crate::domain::catalog::{METRICS, Metric, Origin, find_metric};
 use crate::domain::choice::{Group, GroupView, union_of_periods};
 use crate::domain::indicators::statistics::Scratch;
 use crate::domain::network::{DerivedRow, NetworkHistory, NetworkMetric, NetworkView};
-use crate::domain::observation::{Basis, Moment, Resolution, SeriesLog, Version};
+use crate::domain::observation::{Basis, Moment, Period, Resolution, SeriesLog, Winner};
 use crate::domain::time::Timestamp;
 
 /// The most rows that all versions of a series may come to in one answer.
@@ -225,7 +225,9 @@ impl Series<'_, '_> {
     /// 400 when all versions come to more than [`MAX_VERSION_ROWS`].
     pub fn rows(&self, periods: &[usize], vintage: Vintage) -> Result<Vec<Row>, Problem> {
         let rows = match &self.kind {
-            SeriesKind::Stored(_, view) => periods.iter().flat_map(|&at| stored_rows(view, at, self.moment, vintage)).collect(),
+            SeriesKind::Stored(group, view) => {
+                periods.iter().flat_map(|&at| stored_rows(group, view, at, self.moment, vintage)).collect()
+            }
             SeriesKind::Network(metric, history, view) => {
                 network_rows(*metric, history, view, periods, self.moment, vintage)
             }
@@ -264,24 +266,49 @@ impl Series<'_, '_> {
     }
 }
 
-fn stored_rows(view: &GroupView<'_, '_>, at: usize, moment: Moment, vintage: Vintage) -> Vec<Row> {
-    let Some((log, period, winner)) = view.winner(at) else { return Vec::new() };
-    let visible: Vec<&Version> = period.visible(moment).collect();
-    let row = |revision: usize, version: &Version| Row {
+/// The rows of a stored period: as served now, as first served, or at every instant at which
+/// another version came to be served.
+fn stored_rows(group: &Group<'_>, view: &GroupView<'_, '_>, at: usize, moment: Moment, vintage: Vintage) -> Vec<Row> {
+    if vintage == Vintage::Latest {
+        return view.winner(at).map(|served| stored_row(served, moment)).into_iter().collect();
+    }
+    let first = group.first_served(at, moment);
+    let mut instants: BTreeSet<Timestamp> = group.known_times(at, 0, moment).collect();
+    instants.extend(first);
+    let mut rows: Vec<Row> = Vec::new();
+    for instant in instants {
+        let then = Moment { at: instant, ..moment };
+        let part = group.view_of(at..at + 1, then);
+        let Some(served) = part.winner(at) else { continue };
+        let row = Row { superseded_at: None, ..stored_row(served, then) };
+        if let Some(before) = rows.last_mut() {
+            if (&before.source, before.known_at) == (&row.source, row.known_at) {
+                continue;
+            }
+            before.superseded_at = Some(instant);
+        }
+        rows.push(row);
+    }
+    if vintage == Vintage::First {
+        // A period that never had a value shows its first withdrawal.
+        let place = rows.iter().position(|row| row.value.is_some()).unwrap_or(0);
+        rows = rows.drain(..).skip(place).take(1).collect();
+    }
+    rows
+}
+
+fn stored_row((log, period, winner): (&SeriesLog, Period<'_>, Winner<'_>), moment: Moment) -> Row {
+    let version = winner.version;
+    Row {
         start: period.start,
         end: period.end,
         value: version.reading.value(),
         reason: version.reading.reason().map(str::to_owned),
         known_at: Some(version.known_at),
-        revision,
+        revision: winner.revision,
         source: log.key.source.clone(),
         basis: Some(version.basis),
-        superseded_at: visible.get(revision + 1).map(|next| next.known_at),
-    };
-    match vintage {
-        Vintage::Latest => vec![row(winner.revision, winner.version)],
-        Vintage::First => visible.first().map(|version| row(0, version)).into_iter().collect(),
-        Vintage::All => visible.iter().enumerate().map(|(revision, version)| row(revision, version)).collect(),
+        superseded_at: period.visible(moment).nth(winner.revision + 1).map(|next| next.known_at),
     }
 }
 

@@ -61,12 +61,16 @@ impl Stored {
         count.checked_sub(1).map_or(0, |last| self.batches[last].number)
     }
 
-    /// Reads everything, in one repeatable-read transaction of its own.
+    /// Reads everything; what a batch appended is read in one repeatable-read transaction.
     ///
     /// # Errors
     /// [`StoreError`] if the database does not answer or was not migrated.
     pub async fn read(connection: &mut PgConnection) -> Result<Self, StoreError> {
-        let mode = find_mode(connection).await?.unwrap_or(Mode::Live);
+        let mode = find_mode(connection).await?.ok_or_else(|| StoreError::Unexpected {
+            table: "database_mode",
+            column: "mode",
+            found: "no row; run `miner-signals migrate`".to_owned(),
+        })?;
         let nothing = Batch { number: 0, recorded_at: Timestamp::MIN };
         let rules = read_rule_book(connection).await?;
         let empty = Self { mode, head: nothing, rules, logs: HashMap::new(), batches: Vec::new() };
@@ -117,6 +121,12 @@ impl Stored {
             changes.extend(view.next_change);
             changes.extend(view.newest().map(|newest| newest.timing.valid_until(newest.observed_until)));
         }
+        let moment_rules = self.rules.in_force(moment);
+        changes.extend(self.logs().filter_map(|log| {
+            let key = &log.key;
+            let timing = moment_rules.timing(&key.source, key.metric.slug, key.resolution);
+            Some(timing.valid_until(log.observed_until(moment)?))
+        }));
         let history = NetworkHistory::new(self.logs(), &self.rules, moment);
         let view = history.view(moment);
         for group in [&view.price, &view.chain] {
@@ -250,7 +260,7 @@ impl Published {
             Err(error) => {
                 let since = before.as_ref().map_or(now, |outage| outage.since);
                 if before.is_none() {
-                    tracing::warn!(%error, "the database does not answer; current values go on being served");
+                    tracing::warn!(%error, "cannot read the database; current values go on being served");
                 }
                 self.outage.store(Arc::new(Some(Outage { since, error: error.to_string() })));
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::params::Params;
+use super::params::{Moment as Asked, Params};
 use super::problem::{Code, Problem};
 use super::snapshot::Snapshot;
 use crate::clock::Clock;
@@ -57,13 +57,14 @@ impl View {
     /// 400 for an `as_of` in the future and for parameters that contradict each other; 404 for a
     /// snapshot beyond the head.
     pub fn of(params: &Params, snapshot: Arc<Snapshot>, clock: &Clock) -> Result<Self, Problem> {
-        let as_of = match params.moment("as_of")? {
-            Some(moment) => Some(check_past(moment.resolve(snapshot.instant), &snapshot, clock)?),
-            None => None,
-        };
+        let asked = params.moment("as_of")?;
+        let as_of = asked.map(|moment| check_past(moment.resolve(snapshot.instant), &snapshot, clock)).transpose()?;
         let basis = params.one_of("basis", &["public", "recorded"])?;
         let batch = params.whole_number("snapshot", 0..=i64::MAX)?;
         let Some(at) = as_of else { return Self::newest(snapshot, basis, batch) };
+        if batch.is_some() && matches!(asked, Some(Asked::Back(_))) {
+            return Err(conflict("snapshot", "needs an as_of that is fixed: a relative one means another moment later"));
+        }
         if basis.is_some() && batch.is_some() {
             return Err(conflict("basis", "cannot be given with snapshot: a snapshot says what was stored"));
         }

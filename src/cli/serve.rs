@@ -84,7 +84,11 @@ async fn until_told(
     }
     tracing::info!("stopping");
     stop.cancel();
-    server.await?;
+    tokio::select! {
+        outcome = &mut server => outcome?,
+        _ = terminate.recv() => anyhow::bail!("told twice to stop; stopped at once"),
+        _ = interrupt.recv() => anyhow::bail!("told twice to stop; stopped at once"),
+    }
     keeper.await.context("publishing stopped")?
 }
 

@@ -23,6 +23,15 @@ pub struct Facts {
 /// The tables that grow.
 const GROWING: [&str; 4] = ["observation", "raw_answer", "quarantine", "run"];
 
+/// Whether the database has our tables.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn is_migrated(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    let query = sqlx::query_scalar!(r#"/* is_migrated */ select to_regclass('rule') is not null as "migrated!""#);
+    Ok(query.fetch_one(connection).await?)
+}
+
 /// Reads the state; a database without our tables is not an error.
 ///
 /// # Errors
@@ -33,9 +42,7 @@ pub async fn read_facts(connection: &mut PgConnection) -> Result<Facts, StoreErr
     )
     .fetch_one(&mut *connection)
     .await?;
-    let is_migrated = sqlx::query_scalar!(r#"/* is_migrated */ select to_regclass('rule') is not null as "migrated!""#)
-        .fetch_one(&mut *connection)
-        .await?;
+    let is_migrated = is_migrated(connection).await?;
     let mut facts = Facts {
         server_version: server,
         is_migrated,
@@ -53,9 +60,8 @@ pub async fn read_facts(connection: &mut PgConnection) -> Result<Facts, StoreErr
     facts.head_recorded_at = head.recorded_at;
     for table in GROWING {
         let size = sqlx::query!(
-            r#"/* table_size */ select pg_total_relation_size(to_regclass($1)) as "bytes!",
-                 greatest(reltuples, 0)::bigint as "row_count!"
-               from pg_class where oid = to_regclass($1)"#,
+            r#"/* table_size */ select pg_total_relation_size(relid) as "bytes!", n_live_tup as "row_count!"
+               from pg_stat_user_tables where relid = to_regclass($1)"#,
             table
         )
         .fetch_one(&mut *connection)

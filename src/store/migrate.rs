@@ -4,6 +4,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::database::{Mode, claim_mode};
+use super::doctor::is_migrated;
 use super::{StoreError, head, rule};
 use crate::domain::catalog::METRICS;
 
@@ -16,8 +17,12 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 /// [`StoreError::WrongMode`] if the database holds the other kind of data; otherwise what the
 /// database said.
 pub async fn migrate(pool: &PgPool, wanted: Mode) -> Result<Mode, StoreError> {
-    MIGRATIONS.run(pool).await?;
     let mut connection = pool.acquire().await?;
+    // The wrong command must not touch a database that it is about to refuse.
+    if is_migrated(&mut connection).await? {
+        claim_mode(&mut connection, wanted).await?;
+    }
+    MIGRATIONS.run(&mut *connection).await?;
     let mode = claim_mode(&mut connection, wanted).await?;
     write_catalog(&mut connection).await?;
     write_first_rules(&mut connection).await?;

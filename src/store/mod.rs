@@ -13,6 +13,8 @@ pub mod private_postgres;
 pub mod rule;
 pub mod run;
 
+use sqlx::migrate::MigrateError;
+
 use crate::domain::time::NotATime;
 
 /// What can go wrong between us and the database.
@@ -21,7 +23,7 @@ pub enum StoreError {
     #[error("database: {0}")]
     Sqlx(#[from] sqlx::Error),
     #[error("migration: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[from] MigrateError),
     /// A row that does not fit the type it is read into.
     #[error("table {table}, column {column}: unexpected {found:?}")]
     Unexpected { table: &'static str, column: &'static str, found: String },
@@ -36,12 +38,23 @@ pub enum StoreError {
 impl StoreError {
     /// Whether trying again later may help: the database is away, not wrong.
     #[must_use]
-    pub const fn is_outage(&self) -> bool {
-        matches!(
-            self,
-            Self::Sqlx(
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
-            )
-        )
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Sqlx(error) | Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                is_outage(error)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Codes with which a server says that it is going down, or not up yet.
+const SHUTTING_DOWN: [&str; 3] = ["57P01", "57P02", "57P03"];
+
+fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| SHUTTING_DOWN.contains(&code.as_ref())),
+        _ => false,
     }
 }

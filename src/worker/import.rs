@@ -241,8 +241,10 @@ impl Import<'_> {
             done += read;
             let text = String::from_utf8_lossy(&bytes);
             if read == MAX_LINE_BYTES && !bytes.ends_with(b"\n") {
-                let detail = format!("line {line} is longer than {MAX_LINE_BYTES} bytes; write one JSON object a line");
-                return Err(self.not_this_format(detail));
+                done += skip_line(&mut reader).map_err(|error| self.unreadable(error))?;
+                let detail = format!("the line is longer than {MAX_LINE_BYTES} bytes; write one JSON object a line");
+                self.take(line, &text, Normalized::refused("bad_record", detail), done).await?;
+                continue;
             }
             if text.trim().is_empty() {
                 continue;
@@ -265,7 +267,9 @@ impl Import<'_> {
         if let (Some(next), Some(last)) = (normalized.arrivals.first(), self.pending.last()) {
             let full = self.pending.len() + normalized.arrivals.len() > MAX_ROWS_PER_BATCH;
             let period_changes = next.period_start != last.arrival.period_start;
-            if full || (self.pending.len() >= ROWS_BEFORE_CLOSING && period_changes) {
+            // The rows of one series and period stay together, even past the usual size of a batch.
+            let series_changes = next.key != last.arrival.key;
+            if (full && (period_changes || series_changes)) || (self.pending.len() >= ROWS_BEFORE_CLOSING && period_changes) {
                 self.close_batch(done).await?;
             }
         }
@@ -319,6 +323,22 @@ impl Import<'_> {
     }
 }
 
+/// Reads on to the end of the line without keeping it, and says how many bytes that was.
+fn skip_line(reader: &mut BufReader<File>) -> std::io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let buffer = reader.fill_buf()?;
+        let end = buffer.iter().position(|&byte| byte == b'\n');
+        let count = end.map_or(buffer.len(), |place| place + 1);
+        let is_over = end.is_some() || count == 0;
+        reader.consume(count);
+        skipped += count as u64;
+        if is_over {
+            return Ok(skipped);
+        }
+    }
+}
+
 fn csv_reader(file: File) -> csv::Reader<File> {
     csv::ReaderBuilder::new().flexible(true).from_reader(file)
 }
@@ -348,7 +368,7 @@ fn by_column(columns: &[String], record: &StringRecord) -> Record {
     }
 }
 
-/// An arrival as a line of `observations-csv` that a reader of the quarantine can correct.
+/// An arrival in a few words, for the reader of the quarantine.
 fn describe(arrival: &Arrival) -> String {
     let value = arrival.incoming.reading.value().map(|value| value.to_string());
     let known_at = arrival.incoming.known_at.map(|at| at.to_string());

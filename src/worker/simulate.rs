@@ -25,7 +25,14 @@ pub async fn simulate(pool: &PgPool, seed: i64, anchor: Day) -> Result<Counts, S
     let mut connection = pool.acquire().await?;
     let detail = format!("seed {seed}, anchor {anchor}");
     let run_id = start_run(&mut connection, "simulate", SOURCE, Some(&detail)).await?;
-    let appended = append_payload(&mut connection, run_id, &arrivals).await?;
+    let appended = match append_payload(&mut connection, run_id, &arrivals).await {
+        Ok(appended) => appended,
+        Err(error) => {
+            let counts = Counts { read: arrivals.len() as u64, ..Counts::default() };
+            finish_run(&mut connection, run_id, counts, Some(&error.to_string())).await?;
+            return Err(error);
+        }
+    };
     let counts = Counts {
         read: arrivals.len() as u64,
         stored: appended.stored as u64,

@@ -151,4 +151,9 @@ async fn a_server_that_is_away_at_the_start_is_waited_for() {
     let answer = api.get("/v1/hashprice").await;
     assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (503, Some("starting")));
     assert_eq!(answer.header("retry-after"), "2");
+
+    // The first migration meets the same, and is told from a database that is wrong.
+    let nobody = pool(PgConnectOptions::new().host("127.0.0.1").port(1), 1);
+    let error = miner_signals::store::migrate::migrate(&nobody, miner_signals::store::database::Mode::Live).await;
+    assert!(error.unwrap_err().is_outage());
 }

@@ -73,6 +73,11 @@ fn panel(question: &Question) -> Result<Content, Problem> {
         let series = material.series();
         sources.extend(sources_of(&series.newest().into_iter().collect::<Vec<_>>()));
         let freshness = series.freshness();
+        // A metric that cannot have values yet is an empty column and does not make the rest stale.
+        if series.absent_reason().is_some() {
+            columns.push(Column::new());
+            continue;
+        }
         whole = Some(whole.map_or(freshness, |whole| whole.and(freshness)));
         let column = if by_knowledge {
             known_column(&material, question.at(), page.start, page.end)

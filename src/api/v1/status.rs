@@ -138,7 +138,10 @@ async fn answer(state: ApiState, request: Request) -> Result<Response, Problem> 
     let snapshot = state.snapshot()?;
     let outage = state.published.outage();
     let ledger = if outage.is_some() { None } else { read_ledger(&state).await.ok() };
-    let status = describe(&snapshot, outage, ledger);
+    // Some milliseconds of arithmetic: not on a thread that serves connections.
+    let described = Arc::clone(&snapshot);
+    let status = tokio::task::spawn_blocking(move || describe(&described, outage, ledger));
+    let status = status.await.map_err(|error| Problem::internal(&error))?;
     answer_state(&state, &snapshot, &asked, &Object(status))
 }
 
