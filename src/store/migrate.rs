@@ -17,16 +17,22 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 /// [`StoreError::WrongMode`] if the database holds the other kind of data; otherwise what the
 /// database said.
 pub async fn migrate(pool: &PgPool, wanted: Mode) -> Result<Mode, StoreError> {
+    refuse_other_mode(pool, wanted).await?;
+    MIGRATIONS.run(pool).await?;
     let mut connection = pool.acquire().await?;
-    // The wrong command must not touch a database that it is about to refuse.
-    if is_migrated(&mut connection).await? {
-        claim_mode(&mut connection, wanted).await?;
-    }
-    MIGRATIONS.run(&mut *connection).await?;
     let mode = claim_mode(&mut connection, wanted).await?;
     write_catalog(&mut connection).await?;
     write_first_rules(&mut connection).await?;
     Ok(mode)
+}
+
+/// The wrong command must not touch a database that it is about to refuse.
+async fn refuse_other_mode(pool: &PgPool, wanted: Mode) -> Result<(), StoreError> {
+    let mut connection = pool.acquire().await?;
+    if is_migrated(&mut connection).await? {
+        claim_mode(&mut connection, wanted).await?;
+    }
+    Ok(())
 }
 
 async fn write_catalog(connection: &mut PgConnection) -> Result<(), StoreError> {
