@@ -62,9 +62,6 @@ impl View {
         let basis = params.one_of("basis", &["public", "recorded"])?;
         let batch = params.whole_number("snapshot", 0..=i64::MAX)?;
         let Some(at) = as_of else { return Self::newest(snapshot, basis, batch) };
-        if batch.is_some() && matches!(asked, Some(Asked::Back(_))) {
-            return Err(conflict("snapshot", "needs an as_of that is fixed: a relative one means another moment later"));
-        }
         if basis.is_some() && batch.is_some() {
             return Err(conflict("basis", "cannot be given with snapshot: a snapshot says what was stored"));
         }
@@ -79,7 +76,8 @@ impl View {
             moment: Moment { at, batch: batch.unwrap_or(stored_by) },
             as_of,
             knowledge: if recorded { Knowledge::Recorded } else { Knowledge::AsOf },
-            is_permanent: batch.is_some(),
+            // A relative as_of means another moment later.
+            is_permanent: batch.is_some() && matches!(asked, Some(Asked::At(_))),
             snapshot,
         })
     }
