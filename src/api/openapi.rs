@@ -4,7 +4,9 @@
 //! are read by [`super::params`], and a test holds the two against each other.
 
 use utoipa::openapi::{OpenApi as Document, Server};
-use utoipa::{IntoParams, OpenApi};
+use utoipa::{IntoParams, IntoResponses, OpenApi};
+
+use super::problem::ProblemBody;
 
 use super::openapi_common;
 
@@ -98,6 +100,46 @@ pub struct SeriesParams {
     /// `all` adds `known_basis`, `superseded_at`, subject, unit, method and simulated.
     #[param(required = false, nullable = false, inline)]
     columns: Option<ColumnsName>,
+}
+
+/// What every endpoint with a view may answer besides 200.
+#[derive(IntoResponses)]
+pub enum ViewErrors {
+    /// Unchanged since the `ETag` or the date sent
+    #[response(status = 304)]
+    Unchanged,
+    /// A parameter is unknown, repeated or wrong
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(ProblemBody),
+    /// Unknown metric, subject, source or snapshot
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(ProblemBody),
+    /// A form that is not offered
+    #[response(status = 406, content_type = "application/problem+json")]
+    NotAcceptable(ProblemBody),
+    /// A fault of the server
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(ProblemBody),
+    /// Too old for what was demanded, without value, or not started yet
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody),
+}
+
+/// What every endpoint about the service itself may answer besides 200.
+#[derive(IntoResponses)]
+pub enum StateErrors {
+    /// A parameter is unknown, repeated or wrong
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(ProblemBody),
+    /// A form that is not offered
+    #[response(status = 406, content_type = "application/problem+json")]
+    NotAcceptable(ProblemBody),
+    /// A fault of the server
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(ProblemBody),
+    /// Not started yet
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody),
 }
 
 /// Which newest values.

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use super::shapes::{Envelope, Meta};
 use crate::api::answer::{ApiState, Content, Endpoint, Object, Question};
 use crate::api::form::Form;
-use crate::api::openapi::{DateParam, ListForms, ViewParams};
-use crate::api::problem::{Problem, ProblemBody};
+use crate::api::openapi::{DateParam, ListForms, ViewErrors, ViewParams};
+use crate::api::problem::Problem;
 use crate::api::readings::{Material, Wanted, known_metric};
 use crate::api::time_format::Date;
 use crate::api::view::{Knowledge, View};
@@ -76,12 +76,7 @@ pub struct Hashprice {
     params(DateParam, ViewParams, ListForms),
     responses(
         (status = 200, description = "Hashprice of the day", body = Envelope<Hashprice>),
-        (status = 304, description = "Unchanged since the `ETag` sent"),
-        (status = 400, description = "A parameter is unknown, repeated or wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "Unknown snapshot", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 406, description = "A form that is not offered", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 500, description = "A fault of the server", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Stale, or not started yet", body = ProblemBody, content_type = "application/problem+json"),
+        ViewErrors,
     ))]
 pub async fn read_hashprice(State(state): State<ApiState>, request: Request) -> Response {
     HASHPRICE.answer(state, None, request).await

@@ -12,8 +12,8 @@ use super::shapes::{Envelope, Meta, When};
 use crate::api::answer::{ApiState, Content, Endpoint, Keyed, Question};
 use crate::api::form::Form;
 use crate::api::number::to_json_bytes;
-use crate::api::openapi::{LatestParams, ListForms, ValueParams, ViewParams};
-use crate::api::problem::{Problem, ProblemBody};
+use crate::api::openapi::{LatestParams, ListForms, ValueParams, ViewErrors, ViewParams};
+use crate::api::problem::Problem;
 use crate::api::readings::{Material, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
 use crate::api::time_format::{ColumnAt, level};
@@ -62,12 +62,7 @@ pub struct LatestValue {
     params(LatestParams, ViewParams, ListForms),
     responses(
         (status = 200, description = "A map from metric to its newest value", body = Envelope<std::collections::HashMap<String, LatestValue>>),
-        (status = 304, description = "Unchanged since the `ETag` sent"),
-        (status = 400, description = "A parameter is unknown, repeated or wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "Unknown metric, subject, source or snapshot", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 406, description = "A form that is not offered", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 500, description = "A fault of the server", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Stale, or not started yet", body = ProblemBody, content_type = "application/problem+json"),
+        ViewErrors,
     ))]
 pub async fn read_latest(State(state): State<ApiState>, request: Request) -> Response {
     MANY.answer(state, None, request).await
@@ -85,12 +80,7 @@ pub async fn read_latest(State(state): State<ApiState>, request: Request) -> Res
     ),
     responses(
         (status = 200, description = "The number", body = String, content_type = "text/plain"),
-        (status = 304, description = "Unchanged since the `ETag` sent"),
-        (status = 400, description = "A parameter is unknown, repeated or wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "Unknown metric, subject, source or snapshot", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 406, description = "A form that is not offered", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 500, description = "A fault of the server", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Stale, without value, or not started yet", body = ProblemBody, content_type = "application/problem+json"),
+        ViewErrors,
     ))]
 pub async fn read_latest_text(State(state): State<ApiState>, metric: LastStep, request: Request) -> Response {
     ONE.answer(state, Some(metric.0), request).await

@@ -10,8 +10,8 @@ use super::series::Page;
 use super::shapes::Meta;
 use crate::api::answer::{ApiState, Content, Endpoint, Question, Rows};
 use crate::api::form::Form;
-use crate::api::openapi::{PanelParams, ViewParams};
-use crate::api::problem::{Problem, ProblemBody};
+use crate::api::openapi::{PanelParams, ViewErrors, ViewParams};
+use crate::api::problem::Problem;
 use crate::api::readings::{Material, Vintage, Wanted, check_names, known_metric, sources_of};
 use crate::api::view::Freshness;
 use crate::domain::catalog::Metric;
@@ -40,12 +40,7 @@ static PANEL: Endpoint = Endpoint {
     params(PanelParams, ViewParams),
     responses(
         (status = 200, description = "The table", body = String, content_type = "text/csv"),
-        (status = 304, description = "Unchanged since the `ETag` sent"),
-        (status = 400, description = "A parameter is unknown, repeated or wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "Unknown metric, subject, source or snapshot", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 406, description = "A form that is not offered", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 500, description = "A fault of the server", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Stale, or not started yet", body = ProblemBody, content_type = "application/problem+json"),
+        ViewErrors,
     ))]
 pub async fn read_panel(State(state): State<ApiState>, request: Request) -> Response {
     PANEL.answer(state, None, request).await

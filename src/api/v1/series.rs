@@ -9,8 +9,8 @@ use super::shapes::{Envelope, Meta, MoreColumns, SeriesRow, When, series_columns
 use crate::api::answer::{ApiState, Content, Endpoint, Question, Rows};
 use crate::api::cursor::Cursor;
 use crate::api::form::Form;
-use crate::api::openapi::{ListForms, SeriesParams, ViewParams};
-use crate::api::problem::{Code, Problem, ProblemBody};
+use crate::api::openapi::{ListForms, SeriesParams, ViewErrors, ViewParams};
+use crate::api::problem::{Code, Problem};
 use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
 use crate::api::time_format::{ColumnAt, level};
@@ -70,12 +70,7 @@ pub struct SeriesEntry {
     params(ViewParams, ListForms),
     responses(
         (status = 200, description = "The catalog", body = Envelope<Vec<SeriesEntry>>),
-        (status = 304, description = "Unchanged since the `ETag` sent"),
-        (status = 400, description = "A parameter is unknown, repeated or wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "Unknown snapshot", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 406, description = "A form that is not offered", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 500, description = "A fault of the server", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Stale, or not started yet", body = ProblemBody, content_type = "application/problem+json"),
+        ViewErrors,
     ))]
 pub async fn list_series(State(state): State<ApiState>, request: Request) -> Response {
     LIST.answer(state, None, request).await
@@ -92,12 +87,7 @@ pub async fn list_series(State(state): State<ApiState>, request: Request) -> Res
     ),
     responses(
         (status = 200, description = "The rows", body = Envelope<Vec<SeriesRow>>),
-        (status = 304, description = "Unchanged since the `ETag` sent"),
-        (status = 400, description = "A parameter is unknown, repeated or wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "Unknown metric, subject, source or snapshot", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 406, description = "A form that is not offered", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 500, description = "A fault of the server", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Stale, or not started yet", body = ProblemBody, content_type = "application/problem+json"),
+        ViewErrors,
     ))]
 pub async fn read_series(State(state): State<ApiState>, metric: LastStep, request: Request) -> Response {
     ONE.answer(state, Some(metric.0), request).await

@@ -9,8 +9,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::answer::{ApiState, Rows};
-use crate::api::openapi::ListForms;
-use crate::api::problem::{Problem, ProblemBody};
+use crate::api::openapi::{ListForms, StateErrors};
+use crate::api::problem::Problem;
 use crate::api::snapshot::Snapshot;
 use crate::api::state_answer::{StateRequest, answer_state};
 use crate::api::time_format::{At, ColumnAt, level};
@@ -50,10 +50,7 @@ pub struct SourceState {
     params(ListForms),
     responses(
         (status = 200, description = "The sources", body = SourcesAnswer),
-        (status = 400, description = "A parameter is unknown, repeated or wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 406, description = "A form that is not offered", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 500, description = "A fault of the server", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Not started yet", body = ProblemBody, content_type = "application/problem+json"),
+        StateErrors,
     ))]
 pub async fn list_sources(State(state): State<ApiState>, request: Request) -> Response {
     match answer(&state, &request) {

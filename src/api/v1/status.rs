@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use super::shapes::When;
 use crate::api::answer::{ApiState, Object};
-use crate::api::openapi::ListForms;
-use crate::api::problem::{Problem, ProblemBody};
+use crate::api::openapi::{ListForms, StateErrors};
+use crate::api::problem::Problem;
 use crate::api::readings::{Material, Wanted};
 use crate::api::snapshot::{Outage, Snapshot};
 use crate::api::state_answer::{StateRequest, answer_state};
@@ -114,10 +114,7 @@ pub struct RunState {
     params(ListForms),
     responses(
         (status = 200, description = "The state", body = StatusAnswer),
-        (status = 400, description = "A parameter is unknown, repeated or wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 406, description = "A form that is not offered", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 500, description = "A fault of the server", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Not started yet", body = ProblemBody, content_type = "application/problem+json"),
+        StateErrors,
     ))]
 pub async fn read_status(State(state): State<ApiState>, request: Request) -> Response {
     match answer(state, request).await {
