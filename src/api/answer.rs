@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::header::LINK;
 use axum::http::{HeaderName, HeaderValue};
@@ -16,7 +17,7 @@ use sqlx::PgPool;
 
 use super::cursor::Cursor;
 use super::form::{self, Asked, Form};
-use super::number::{append_json, to_json_bytes};
+use super::number::append_json;
 use super::params::Params;
 use super::problem::{Code, Problem};
 use super::rendered::{Rendered, ResponseFacts, respond};
@@ -105,6 +106,11 @@ pub trait Data {
     /// # Errors
     /// When it cannot be written as JSON.
     fn write_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()>;
+    /// The elements of an array that is written already, with the commas between them: shared
+    /// bytes, which an answer need not copy.
+    fn written_elements(&self) -> Option<Bytes> {
+        None
+    }
     /// A bare array.
     ///
     /// # Errors
@@ -319,16 +325,16 @@ impl Question {
     fn render(&self, content: &Content) -> Result<Cached, Problem> {
         let links = self.links(content);
         let next = links.next.clone();
-        let body = match self.form {
-            Form::Json if self.flat => content.data.flat()?,
+        let parts = match self.form {
+            Form::Json if self.flat => vec![content.data.flat()?.into()],
             Form::Json => envelope(content, &links)?,
-            Form::Csv => content.data.csv()?,
-            Form::Ndjson => content.data.ndjson()?,
-            Form::Text => content.data.text().map(String::into_bytes).ok_or_else(|| {
+            Form::Csv => vec![content.data.csv()?.into()],
+            Form::Ndjson => vec![content.data.ndjson()?.into()],
+            Form::Text => vec![content.data.text().map(Bytes::from).ok_or_else(|| {
                 Problem::new(Code::Stale, "There is no value to give as text.").retry_after(60)
-            })?,
+            })?],
         };
-        let rendered = Arc::new(Rendered::new(body, self.form.media_type()));
+        let rendered = Arc::new(Rendered::of_parts(parts, self.form.media_type()));
         Ok(Cached { rendered, freshness: content.freshness, next })
     }
 
@@ -358,16 +364,25 @@ impl Question {
     }
 }
 
-fn envelope(content: &Content, links: &Links) -> Result<Vec<u8>, Problem> {
-    let mut out = Vec::with_capacity(64 << 10);
-    out.extend_from_slice(b"{\"data\":");
-    content.data.write_json(&mut out)?;
+fn envelope(content: &Content, links: &Links) -> Result<Vec<Bytes>, Problem> {
+    let mut parts = Vec::new();
+    let mut out = b"{\"data\":".to_vec();
+    match content.data.written_elements() {
+        Some(elements) => {
+            out.push(b'[');
+            parts.push(Bytes::from(std::mem::take(&mut out)));
+            parts.push(elements);
+            out.push(b']');
+        }
+        None => content.data.write_json(&mut out)?,
+    }
     out.extend_from_slice(b",\"meta\":");
-    out.extend_from_slice(&to_json_bytes(&content.meta)?);
+    append_json(&mut out, &content.meta)?;
     out.extend_from_slice(b",\"links\":");
-    out.extend_from_slice(&to_json_bytes(links)?);
+    append_json(&mut out, links)?;
     out.extend_from_slice(b"}\n");
-    Ok(out)
+    parts.push(out.into());
+    Ok(parts)
 }
 
 fn facts(

@@ -38,7 +38,8 @@ const VARY_ON: &str = "Accept, Accept-Encoding, Authorization";
 /// The bytes of an answer in one form, with what depends on nothing but them.
 #[derive(Debug)]
 pub struct Rendered {
-    body: Bytes,
+    /// The body in order. Rows of a series may be shared with others, so it is not one piece.
+    parts: Vec<Bytes>,
     media_type: &'static str,
     /// 32 hexadecimal digits, without quotes.
     hash: String,
@@ -66,16 +67,33 @@ impl Rendered {
     /// Takes the bytes of an answer; hashes them once.
     #[must_use]
     pub fn new(body: impl Into<Bytes>, media_type: &'static str) -> Self {
-        let body = body.into();
-        let mut hash = blake3::hash(&body).to_hex().to_string();
-        // 128 bits: collisions are out of reach, and the header stays short.
-        hash.truncate(32);
-        Self { body, media_type, hash, gzip: OnceLock::new() }
+        Self::of_parts(vec![body.into()], media_type)
     }
 
+    /// The same for bytes that come in parts.
     #[must_use]
-    pub fn body(&self) -> &Bytes {
-        &self.body
+    pub fn of_parts(parts: Vec<Bytes>, media_type: &'static str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in &parts {
+            hasher.update(part);
+        }
+        let mut hash = hasher.finalize().to_hex().to_string();
+        // 128 bits: collisions are out of reach, and the header stays short.
+        hash.truncate(32);
+        Self { parts, media_type, hash, gzip: OnceLock::new() }
+    }
+
+    /// The uncompressed body in one piece.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        match self.parts.as_slice() {
+            [whole] => whole.clone(),
+            parts => parts.concat().into(),
+        }
+    }
+
+    fn length(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum()
     }
 
     #[must_use]
@@ -94,9 +112,11 @@ impl Rendered {
     pub fn gzip(&self) -> &Bytes {
         self.gzip.get_or_init(|| {
             let mut encoder =
-                GzEncoder::new(Vec::with_capacity(self.body.len() / 4), Compression::new(LEVEL));
-            // Writing to a vector cannot fail.
-            let _ = encoder.write_all(&self.body);
+                GzEncoder::new(Vec::with_capacity(self.length() / 4), Compression::new(LEVEL));
+            for part in &self.parts {
+                // Writing to a vector cannot fail.
+                let _ = encoder.write_all(part);
+            }
             Bytes::from(encoder.finish().unwrap_or_default())
         })
     }
@@ -104,7 +124,7 @@ impl Rendered {
     /// Bytes held, for the weight of a cache entry.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.body.len() + self.gzip.get().map_or(0, Bytes::len) + self.hash.len()
+        self.length() + self.gzip.get().map_or(0, Bytes::len) + self.hash.len()
     }
 
     fn etag_of(&self, coding: Coding) -> String {
@@ -115,7 +135,7 @@ impl Rendered {
     }
 
     fn is_large(&self) -> bool {
-        self.body.len() > LARGEST_WHOLE
+        self.length() > LARGEST_WHOLE
     }
 }
 
@@ -128,7 +148,7 @@ pub fn respond(
     method: &Method,
     facts: &ResponseFacts,
 ) -> Response {
-    let coding = choose_coding(request_headers, rendered.body.len());
+    let coding = choose_coding(request_headers, rendered.length());
     let etag = rendered.etag_of(coding);
     let unchanged = is_unchanged(request_headers, &etag, facts.last_modified);
     let mut response = if unchanged {
@@ -151,10 +171,10 @@ pub fn respond(
 
 fn full_response(rendered: &Arc<Rendered>, coding: Coding, head: bool) -> Response {
     let (length, body) = match coding {
-        Coding::Identity if rendered.is_large() => (None, stream_plain(rendered.body.clone())),
-        Coding::Gzip if rendered.is_large() => (None, stream_gzip(rendered.body.clone())),
-        Coding::Identity => whole(&rendered.body),
-        Coding::Gzip => whole(rendered.gzip()),
+        Coding::Identity if rendered.is_large() => (None, stream_plain(rendered.parts.clone())),
+        Coding::Gzip if rendered.is_large() => (None, stream_gzip(rendered.parts.clone())),
+        Coding::Identity => (Some(rendered.length()), whole(&rendered.parts)),
+        Coding::Gzip => (Some(rendered.gzip().len()), Body::from(rendered.gzip().clone())),
     };
     let mut response = Response::new(if head { empty() } else { body });
     let headers = response.headers_mut();
@@ -168,8 +188,14 @@ fn full_response(rendered: &Arc<Rendered>, coding: Coding, head: bool) -> Respon
     response
 }
 
-fn whole(bytes: &Bytes) -> (Option<usize>, Body) {
-    (Some(bytes.len()), Body::from(bytes.clone()))
+fn whole(parts: &[Bytes]) -> Body {
+    match parts {
+        [whole] => Body::from(whole.clone()),
+        parts => {
+            let parts: Vec<_> = parts.iter().cloned().map(Ok::<_, std::convert::Infallible>).collect();
+            Body::from_stream(stream::iter(parts))
+        }
+    }
 }
 
 /// No body, of a length that nobody can read off it: axum would turn a length of zero into
@@ -178,21 +204,23 @@ fn empty() -> Body {
     Body::from_stream(stream::empty::<Result<Bytes, std::convert::Infallible>>())
 }
 
-fn stream_plain(body: Bytes) -> Body {
-    Body::from_stream(stream::iter(chunks(body).map(Ok::<_, std::convert::Infallible>)))
+fn stream_plain(parts: Vec<Bytes>) -> Body {
+    Body::from_stream(stream::iter(chunks(parts).map(Ok::<_, std::convert::Infallible>)))
 }
 
-fn chunks(mut body: Bytes) -> impl Iterator<Item = Bytes> {
-    std::iter::from_fn(move || {
-        let length = body.len().min(CHUNK);
-        (length > 0).then(|| body.split_to(length))
+fn chunks(parts: Vec<Bytes>) -> impl Iterator<Item = Bytes> {
+    parts.into_iter().flat_map(|mut part| {
+        std::iter::from_fn(move || {
+            let length = part.len().min(CHUNK);
+            (length > 0).then(|| part.split_to(length))
+        })
     })
 }
 
 /// Compresses while sending, so that a large body costs neither a long pause nor a second copy.
-fn stream_gzip(body: Bytes) -> Body {
+fn stream_gzip(parts: Vec<Bytes>) -> Body {
     let mut encoder = Some(GzEncoder::new(Vec::new(), Compression::new(LEVEL)));
-    let mut plain = chunks(body);
+    let mut plain = chunks(parts);
     let packed = std::iter::from_fn(move || {
         let mut open = encoder.take()?;
         let Some(chunk) = plain.next() else { return Some(open.finish().map(Bytes::from)) };
@@ -426,6 +454,20 @@ mod tests {
         assert!(!packed.headers().contains_key(CONTENT_LENGTH));
         assert_eq!(unpack(&bytes_of(packed).await), rendered.body().as_ref());
         assert!(rendered.gzip.get().is_none());
+    }
+
+    #[tokio::test]
+    async fn parts_are_one_body() {
+        let parts = ["[", &"0123456789".repeat(200), "]"].map(|part| Bytes::from(part.to_owned()));
+        let whole = Arc::new(Rendered::new(parts.concat(), "application/json"));
+        let parted = Arc::new(Rendered::of_parts(parts.to_vec(), "application/json"));
+        assert_eq!(parted.body(), whole.body());
+        for encoding in ["", "gzip"] {
+            let headers = [("accept-encoding", encoding)];
+            let (of_whole, of_parts) = (get(&whole, &headers), get(&parted, &headers));
+            assert_eq!(of_whole.headers(), of_parts.headers());
+            assert_eq!(bytes_of(of_whole).await, bytes_of(of_parts).await);
+        }
     }
 
     #[tokio::test]
