@@ -215,6 +215,12 @@ impl Published {
         self.outage.load().as_ref().clone()
     }
 
+    /// Whether the database is away.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        self.outage.load().is_some()
+    }
+
     /// Publishes a snapshot at once, for all requests that begin from now on.
     pub fn publish(&self, snapshot: Snapshot) {
         self.snapshot.store(Some(Arc::new(snapshot)));
