@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::header::LINK;
 use axum::http::{HeaderName, HeaderValue};
@@ -16,7 +17,7 @@ use sqlx::PgPool;
 
 use super::cursor::Cursor;
 use super::form::{self, Asked, Form};
-use super::number::{append_json, to_json_bytes};
+use super::number::append_json;
 use super::params::Params;
 use super::problem::{Code, Problem};
 use super::rendered::{Rendered, ResponseFacts, respond};
@@ -105,6 +106,11 @@ pub trait Data {
     /// # Errors
     /// When it cannot be written as JSON.
     fn write_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()>;
+    /// The elements of an array that is written already, with the commas between them: shared
+    /// bytes, which an answer need not copy.
+    fn written_elements(&self) -> Option<Bytes> {
+        None
+    }
     /// A bare array.
     ///
     /// # Errors
@@ -210,8 +216,15 @@ impl<T: Serialize> Data for Keyed<T> {
 struct Cached {
     rendered: Arc<Rendered>,
     freshness: Freshness,
-    next: Option<String>,
+    /// The headers that follow from the content and its view, made with the bytes.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
+
+const X_DEGRADED: HeaderName = HeaderName::from_static("x-degraded");
+const X_OBSERVED_UNTIL: HeaderName = HeaderName::from_static("x-observed-until");
+const X_SIMULATED: HeaderName = HeaderName::from_static("x-simulated");
+const X_SNAPSHOT_ID: HeaderName = HeaderName::from_static("x-snapshot-id");
+const X_STALE: HeaderName = HeaderName::from_static("x-stale");
 
 /// Parameters that choose the form.
 const FORM_PARAMS: [&str; 2] = ["format", "flat"];
@@ -318,18 +331,27 @@ impl Question {
 
     fn render(&self, content: &Content) -> Result<Cached, Problem> {
         let links = self.links(content);
-        let next = links.next.clone();
-        let body = match self.form {
-            Form::Json if self.flat => content.data.flat()?,
+        let parts = match self.form {
+            Form::Json if self.flat => vec![content.data.flat()?.into()],
             Form::Json => envelope(content, &links)?,
-            Form::Csv => content.data.csv()?,
-            Form::Ndjson => content.data.ndjson()?,
-            Form::Text => content.data.text().map(String::into_bytes).ok_or_else(|| {
+            Form::Csv => vec![content.data.csv()?.into()],
+            Form::Ndjson => vec![content.data.ndjson()?.into()],
+            Form::Text => vec![content.data.text().map(Bytes::from).ok_or_else(|| {
                 Problem::new(Code::Stale, "There is no value to give as text.").retry_after(60)
-            })?,
+            })?],
         };
-        let rendered = Arc::new(Rendered::new(body, self.form.media_type()));
-        Ok(Cached { rendered, freshness: content.freshness, next })
+        let rendered = Arc::new(Rendered::of_parts(parts, self.form.media_type()));
+        let headers = self.headers(&content.freshness, links.next.as_deref());
+        Ok(Cached { rendered, freshness: content.freshness, headers })
+    }
+
+    fn headers(&self, freshness: &Freshness, next: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
+        let mut headers = vec![(X_STALE, flag(freshness.is_stale(self.at())))];
+        headers.extend(observed_until(freshness));
+        if let Some(next) = next {
+            headers.push((LINK, text(&format!("<{next}>; rel=\"next\""))));
+        }
+        headers
     }
 
     fn links(&self, content: &Content) -> Links {
@@ -358,16 +380,25 @@ impl Question {
     }
 }
 
-fn envelope(content: &Content, links: &Links) -> Result<Vec<u8>, Problem> {
-    let mut out = Vec::with_capacity(64 << 10);
-    out.extend_from_slice(b"{\"data\":");
-    content.data.write_json(&mut out)?;
+fn envelope(content: &Content, links: &Links) -> Result<Vec<Bytes>, Problem> {
+    let mut parts = Vec::new();
+    let mut out = b"{\"data\":".to_vec();
+    match content.data.written_elements() {
+        Some(elements) => {
+            out.push(b'[');
+            parts.push(Bytes::from(std::mem::take(&mut out)));
+            parts.push(elements);
+            out.push(b']');
+        }
+        None => content.data.write_json(&mut out)?,
+    }
     out.extend_from_slice(b",\"meta\":");
-    out.extend_from_slice(&to_json_bytes(&content.meta)?);
+    append_json(&mut out, &content.meta)?;
     out.extend_from_slice(b",\"links\":");
-    out.extend_from_slice(&to_json_bytes(links)?);
+    append_json(&mut out, links)?;
     out.extend_from_slice(b"}\n");
-    Ok(out)
+    parts.push(out.into());
+    Ok(parts)
 }
 
 fn facts(
@@ -376,7 +407,6 @@ fn facts(
     cached: &Cached,
     now: crate::domain::time::Timestamp,
 ) -> ResponseFacts {
-    let stale = cached.freshness.is_stale(view.moment.at);
     let cache_control = if view.is_permanent {
         "private, max-age=31536000, immutable".to_owned()
     } else if view.as_of.is_some() {
@@ -385,18 +415,14 @@ fn facts(
         format!("private, max-age={}", cached.freshness.max_age_seconds(now))
     };
     let mut extra = state_headers(state, &view.snapshot);
-    extra.push(header("x-stale", if stale { "true" } else { "false" }));
-    extra.extend(observed_until(&cached.freshness));
-    if let Some(next) = &cached.next {
-        extra.push(header(LINK.as_str(), &format!("<{next}>; rel=\"next\"")));
-    }
+    extra.extend_from_slice(&cached.headers);
     // A past moment can be known better with the next batch, so T says nothing of the last change.
     let last_modified = if view.is_permanent { view.moment.at } else { view.snapshot.instant };
     ResponseFacts { last_modified, cache_control, extra }
 }
 
 fn observed_until(freshness: &Freshness) -> Option<(HeaderName, HeaderValue)> {
-    freshness.observed_until.map(|at| header("x-observed-until", &at.to_string()))
+    freshness.observed_until.map(|at| (X_OBSERVED_UNTIL, text(&at.to_string())))
 }
 
 /// A problem with the headers that name the snapshot, as on answers.
@@ -408,7 +434,7 @@ fn refuse(state: &ApiState, problem: Problem) -> Response {
         headers.extend(state_headers(state, &snapshot));
     }
     if is_stale {
-        headers.extend([header("x-stale", "true")]);
+        headers.extend([(X_STALE, flag(true))]);
     }
     response
 }
@@ -428,22 +454,21 @@ fn query_mark(path: &str, params: &Params) -> u32 {
 /// The headers that every answer about data carries, whatever its form.
 pub fn state_headers(state: &ApiState, snapshot: &Snapshot) -> Vec<(HeaderName, HeaderValue)> {
     let simulated = snapshot.stored.mode.is_simulated();
-    let mut headers = vec![
-        header("x-simulated", if simulated { "true" } else { "false" }),
-        header("x-snapshot-id", &snapshot.id()),
-    ];
-    if state.published.outage().is_some() {
-        headers.push(header("x-degraded", "database"));
+    let mut headers = vec![(X_SIMULATED, flag(simulated)), (X_SNAPSHOT_ID, text(&snapshot.id()))];
+    if state.published.is_degraded() {
+        headers.push((X_DEGRADED, HeaderValue::from_static("database")));
     }
     headers
 }
 
-/// A header of our own making: a fixed name and printable ASCII.
-fn header(name: &str, value: &str) -> (HeaderName, HeaderValue) {
-    // Names here are lower-case literals and values numbers, times and percent-encoded addresses,
-    // so neither can be refused; an empty one stands in rather than a panic.
-    let name = HeaderName::try_from(name).unwrap_or(HeaderName::from_static("x-invalid"));
-    (name, HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("")))
+const fn flag(set: bool) -> HeaderValue {
+    HeaderValue::from_static(if set { "true" } else { "false" })
+}
+
+/// A value of our own making. All are numbers, times and percent-encoded addresses, so none can be
+/// refused; an empty one stands in rather than a panic.
+fn text(value: &str) -> HeaderValue {
+    HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]

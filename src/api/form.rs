@@ -276,6 +276,17 @@ pub fn render_ndjson<T: Serialize>(rows: &[T]) -> Result<Vec<u8>, serde_json::Er
     Ok(out)
 }
 
+/// Rows that are JSON already, one object a line.
+#[must_use]
+pub fn join_lines<'a>(rows: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for row in rows {
+        out.extend_from_slice(row);
+        out.push(b'\n');
+    }
+    out
+}
+
 /// A bare JSON array of the rows, one to a line so that `head` and `diff` work on it.
 ///
 /// # Errors
@@ -289,6 +300,18 @@ pub fn render_flat<T: Serialize>(rows: &[T]) -> Result<Vec<u8>, serde_json::Erro
     }
     out.extend_from_slice(b"\n]\n");
     Ok(out)
+}
+
+/// [`render_flat`] of rows that are JSON already.
+#[must_use]
+pub fn join_flat<'a>(rows: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut out = b"[".to_vec();
+    for (place, row) in rows.enumerate() {
+        out.extend_from_slice(if place == 0 { b"\n" } else { b",\n" });
+        out.extend_from_slice(row);
+    }
+    out.extend_from_slice(b"\n]\n");
+    out
 }
 
 /// An object as one row: its scalars in order, nulls included, without what is nested. The keys

@@ -2,11 +2,12 @@
 //!
 //! Reading order: [`router`] lists the routes; [`answer`] takes a request through parameters
 //! ([`params`]), form ([`form`]), view ([`view`]) and cache to bytes ([`rendered`]); [`snapshot`]
-//! is what all answers are made of and [`readings`] gives the rows of any metric in it; [`v1`] has
-//! the endpoints. [`server`] puts limits and deadlines around it all, [`problem`] is every error.
+//! is what all answers are made of, [`readings`] gives the rows of any metric in it and [`columns`]
+//! keeps those of its newest view; [`v1`] has the endpoints. [`server`] puts limits and deadlines around it all, [`problem`] is every error.
 //! A request never calls an upstream.
 
 pub mod answer;
+pub mod columns;
 pub mod connection;
 pub mod cursor;
 pub mod docs;

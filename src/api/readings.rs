@@ -224,7 +224,22 @@ impl Series<'_, '_> {
     /// # Errors
     /// 400 when all versions come to more than [`MAX_VERSION_ROWS`].
     pub fn rows(&self, periods: &[usize], vintage: Vintage) -> Result<Vec<Row>, Problem> {
-        let rows = match &self.kind {
+        let rows = self.versions(periods, vintage);
+        if vintage == Vintage::All && rows.len() > MAX_VERSION_ROWS {
+            let detail = format!("has more than {MAX_VERSION_ROWS} versions in this range; ask for a shorter one");
+            return Err(Problem::bad_parameter("vintage", detail));
+        }
+        Ok(rows)
+    }
+
+    /// The newest version of every period, ascending.
+    #[must_use]
+    pub fn latest_rows(&self) -> Vec<Row> {
+        self.versions(&self.periods(None, None), Vintage::Latest)
+    }
+
+    fn versions(&self, periods: &[usize], vintage: Vintage) -> Vec<Row> {
+        match &self.kind {
             SeriesKind::Stored(group, view) => {
                 periods.iter().flat_map(|&at| stored_rows(group, view, at, self.moment, vintage)).collect()
             }
@@ -232,12 +247,7 @@ impl Series<'_, '_> {
                 network_rows(*metric, history, view, periods, self.moment, vintage)
             }
             SeriesKind::Absent(_) => Vec::new(),
-        };
-        if vintage == Vintage::All && rows.len() > MAX_VERSION_ROWS {
-            let detail = format!("has more than {MAX_VERSION_ROWS} versions in this range; ask for a shorter one");
-            return Err(Problem::bad_parameter("vintage", detail));
         }
-        Ok(rows)
     }
 
     /// The newest period with a value, as a row.
@@ -347,7 +357,13 @@ fn derived_row(row: DerivedRow) -> Row {
 /// The sources that rows name, each once; a joined one counts as its parts.
 #[must_use]
 pub fn sources_of(rows: &[Row]) -> Vec<String> {
+    each_source(rows.iter().map(|row| row.source.as_str()))
+}
+
+/// The single sources in some joined ones, each once, by name.
+#[must_use]
+pub fn each_source<'a>(joined: impl Iterator<Item = &'a str>) -> Vec<String> {
     let sources: BTreeSet<&str> =
-        rows.iter().flat_map(|row| row.source.split('+')).filter(|source| !source.is_empty()).collect();
+        joined.flat_map(|sources| sources.split('+')).filter(|source| !source.is_empty()).collect();
     sources.into_iter().map(str::to_owned).collect()
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use sqlx::{Connection, PgConnection, PgPool};
 
+use super::columns::Columns;
 use crate::clock::Clock;
 use crate::domain::choice::{Group, union_of_periods};
 use crate::domain::network::NetworkHistory;
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub instant: Timestamp,
     /// The next of those instants; `None` if time alone changes nothing more.
     pub next_change: Option<Timestamp>,
+    /// The series of [`Snapshot::moment`] that somebody asked for.
+    pub columns: Columns,
 }
 
 impl Stored {
@@ -157,7 +160,7 @@ impl Snapshot {
     pub fn at(stored: Arc<Stored>, now: Timestamp) -> Self {
         let instant = stored.head.recorded_at;
         let next_change = stored.next_change(instant);
-        Self { stored, k: 0, instant, next_change }.advanced_to(now)
+        Self { stored, k: 0, instant, next_change, columns: Columns::default() }.advanced_to(now)
     }
 
     /// The same with every change that has come by `now`.
@@ -167,6 +170,7 @@ impl Snapshot {
             self.k += 1;
             self.instant = change;
             self.next_change = self.stored.next_change(change);
+            self.columns = Columns::default();
         }
         self
     }
@@ -209,6 +213,12 @@ impl Published {
     #[must_use]
     pub fn outage(&self) -> Option<Outage> {
         self.outage.load().as_ref().clone()
+    }
+
+    /// Whether the database is away.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        self.outage.load().is_some()
     }
 
     /// Publishes a snapshot at once, for all requests that begin from now on.

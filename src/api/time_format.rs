@@ -26,11 +26,19 @@ pub struct ColumnAt {
     always_fraction: bool,
 }
 
+impl ColumnAt {
+    /// Whether its text has a fraction whatever else is in the column.
+    #[must_use]
+    pub fn has_fraction(self) -> bool {
+        self.at.micros() % Span::SECOND.micros() != 0
+    }
+}
+
 /// Gives every instant of a column a fraction if one of them has one: DuckDB looks for one form for
 /// a whole column of JSON times, and reads a mixture as text.
 pub fn level<'a>(column: impl Iterator<Item = &'a mut Option<ColumnAt>>) {
     let mut column: Vec<&mut ColumnAt> = column.filter_map(Option::as_mut).collect();
-    let always_fraction = column.iter().any(|instant| instant.at.micros() % Span::SECOND.micros() != 0);
+    let always_fraction = column.iter().any(|instant| instant.has_fraction());
     column.iter_mut().for_each(|instant| instant.always_fraction = always_fraction);
 }
 

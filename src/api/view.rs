@@ -111,6 +111,12 @@ impl View {
         self
     }
 
+    /// Whether it shows what the snapshot itself stands for.
+    #[must_use]
+    pub fn is_newest(&self) -> bool {
+        self.moment == self.snapshot.moment()
+    }
+
     /// The source rules in force in this view.
     #[must_use]
     pub fn rules(&self) -> &SourceRules {

@@ -481,7 +481,7 @@ impl NetworkView<'_, '_> {
                 day: self.history.day(day),
                 value: self.value(metric, day, &mut scratch),
                 known_at: known.newest(metric, day),
-                revision: first.computable(metric, day).map_or(0, |at| known.count_after(metric, day, at)),
+                revision: revision(&known, &first, metric, day),
                 source: self.source(metric, day),
                 superseded_at: None,
             })
@@ -489,11 +489,25 @@ impl NetworkView<'_, '_> {
     }
 }
 
+/// How many distinct later times of knowledge a day's inputs have had since it was first computable.
+fn revision(known: &KnownTimes, first: &FirstServed, metric: NetworkMetric, day: usize) -> usize {
+    // Nothing is computable before the own inputs are known, and mostly nothing came after them:
+    // then there is no need to look for the instant itself, which takes a walk along the window.
+    let Some(own) = first.own(day) else { return 0 };
+    if known.newest(metric, day).is_none_or(|newest| newest <= own) {
+        return 0;
+    }
+    first.computable(metric, day).map_or(0, |at| known.count_after(metric, day, at))
+}
+
 /// For each day, every distinct `known_at` of a metric's inputs, ascending.
 struct KnownTimes {
     from: usize,
     own: Vec<Vec<Timestamp>>,
     reach: Vec<Vec<Timestamp>>,
+    /// The last of each list of `own` and of `reach`.
+    own_newest: Vec<Option<Timestamp>>,
+    reach_newest: Vec<Option<Timestamp>>,
 }
 
 impl KnownTimes {
@@ -505,7 +519,8 @@ impl KnownTimes {
         let own = of(metric.own_inputs());
         let same = metric.own_inputs() == metric.reach_inputs();
         let reach = if same { Vec::new() } else { of(metric.reach_inputs()) };
-        Self { from, own, reach }
+        let newest = |lists: &[Vec<Timestamp>]| lists.iter().map(|times| times.last().copied()).collect();
+        Self { from, own_newest: newest(&own), reach_newest: newest(&reach), own, reach }
     }
 
     fn lists(&self, metric: NetworkMetric, day: usize) -> impl Iterator<Item = &[Timestamp]> {
@@ -515,7 +530,9 @@ impl KnownTimes {
     }
 
     fn newest(&self, metric: NetworkMetric, day: usize) -> Option<Timestamp> {
-        self.lists(metric, day).filter_map(|times| times.last().copied()).max()
+        let reach = if self.reach.is_empty() { &self.own_newest } else { &self.reach_newest };
+        let others = metric.other_days(day).map(|other| reach[other - self.from]);
+        others.fold(self.own_newest[day - self.from], Option::max)
     }
 
     fn after(&self, metric: NetworkMetric, day: usize, instant: Timestamp) -> BTreeSet<Timestamp> {
@@ -569,6 +586,11 @@ impl FirstServed {
         Self { from, own, reach }
     }
 
+    /// When the day's own inputs were first known.
+    fn own(&self, day: usize) -> Option<Timestamp> {
+        self.own[day - self.from]
+    }
+
     /// Days from the first known one of these to `day`, both included.
     fn life_until(&self, day: usize) -> usize {
         let reach = if self.reach.is_empty() { &self.own } else { &self.reach };
@@ -579,7 +601,7 @@ impl FirstServed {
     /// The first instant at which the day's own inputs are known, and as many of the others as a
     /// value needs.
     fn computable(&self, metric: NetworkMetric, day: usize) -> Option<Timestamp> {
-        let own = self.own[day - self.from]?;
+        let own = self.own(day)?;
         let reach = if self.reach.is_empty() { &self.own } else { &self.reach };
         let others = metric.other_days(day);
         let needed = match metric.reach() {

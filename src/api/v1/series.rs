@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::shapes::{Envelope, Meta, MoreColumns, SeriesRow, When, series_columns};
 use crate::api::answer::{ApiState, Content, Endpoint, Question, Rows};
+use crate::api::columns::{Column, ColumnPage};
 use crate::api::cursor::Cursor;
 use crate::api::form::Form;
 use crate::api::openapi::{ListForms, SeriesParams, ViewErrors, ViewParams};
@@ -14,6 +15,7 @@ use crate::api::problem::{Code, Problem};
 use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
 use crate::api::time_format::{ColumnAt, level};
+use crate::api::view::View;
 use crate::domain::catalog::{METRICS, Metric, Origin};
 use crate::domain::observation::Resolution;
 use crate::domain::time::Timestamp;
@@ -229,7 +231,11 @@ fn one(question: &Question) -> Result<Content, Problem> {
     let all_columns = params.one_of("columns", &["default", "all"])? == Some("all");
     let page = Page::of(question)?;
     let view = &question.view;
-    let material = Material::gather(view, Wanted { metric, subject, source, resolution });
+    let wanted = Wanted { metric, subject, source, resolution };
+    if view.is_newest() && vintage == Vintage::Latest && !all_columns && !page.descending {
+        return of_column(question, wanted, &page);
+    }
+    let material = Material::gather(view, wanted);
     let series = material.series();
     let periods = series.periods(page.start, page.end);
     let (mut rows, next_cursor) = if vintage == Vintage::All {
@@ -252,6 +258,30 @@ fn one(question: &Question) -> Result<Content, Problem> {
     level(rows.iter_mut().filter_map(|row| row.more.as_mut()).map(|more| &mut more.superseded_at));
     let data = Box::new(Rows { rows, columns: series_columns(all_columns, simulated) });
     Ok(Content { data, meta, freshness, next_cursor })
+}
+
+/// A page of the newest view, out of the column that the snapshot keeps.
+fn of_column(question: &Question, wanted: Wanted<'_>, page: &Page) -> Result<Content, Problem> {
+    let view = &question.view;
+    let column = view.snapshot.columns.find_or_write(wanted, || column_of(view, wanted))?;
+    let between = column.between(page.start, page.end);
+    let (range, next_cursor) = page.cut(between.len(), question);
+    let rows = between.start + range.start..between.start + range.end;
+    let freshness = column.freshness;
+    let meta = Meta::of(Some(wanted.metric), Some(wanted.subject), view, &freshness, column.sources(rows.clone()));
+    let columns = series_columns(false, view.is_simulated());
+    Ok(Content { data: Box::new(ColumnPage { column, rows, columns }), meta, freshness, next_cursor })
+}
+
+fn column_of(view: &View, wanted: Wanted<'_>) -> serde_json::Result<Column> {
+    let material = Material::gather(view, wanted);
+    let series = material.series();
+    let simulated = view.is_simulated();
+    let present_one = |row: Row| {
+        let start = row.start;
+        (start, present(row, wanted.resolution, wanted.metric, wanted.subject, false, simulated))
+    };
+    Column::write(series.freshness(), series.latest_rows().into_iter().map(present_one).unzip())
 }
 
 fn present(

@@ -69,8 +69,11 @@ pub struct WindowRule {
 }
 
 /// Working memory for the statistics that reorder values. Keep one for many windows.
+///
+/// It holds numbers as [`ordered`] integers, which compare in one instruction: selecting among
+/// them takes half the time.
 #[derive(Debug, Clone, Default)]
-pub struct Scratch(Vec<f64>);
+pub struct Scratch(Vec<i64>);
 
 /// Holes that a mean tolerates, in percent of the window.
 pub const MEAN_HOLES_PERCENT: u8 = 5;
@@ -182,7 +185,7 @@ impl Window<'_> {
 
     fn median(&self, scratch: &mut Scratch) -> f64 {
         scratch.0.clear();
-        scratch.0.extend(self.values());
+        scratch.0.extend(self.values().map(ordered));
         median_in_place(&mut scratch.0)
     }
 
@@ -190,7 +193,7 @@ impl Window<'_> {
     fn median_and_deviation(&self, scratch: &mut Scratch) -> (f64, f64) {
         let median = self.median(scratch);
         for value in &mut scratch.0 {
-            *value = (*value - median).abs();
+            *value = ordered((from_ordered(*value) - median).abs());
         }
         (median, median_in_place(&mut scratch.0))
     }
@@ -470,17 +473,32 @@ fn distance(difference: f64, deviation: f64) -> Result<f64, Missing> {
     ratio(difference, deviation)
 }
 
-/// The median of at least one finite value; leaves `values` in another order.
-fn median_in_place(values: &mut [f64]) -> f64 {
+/// The median of at least one finite value, given as [`ordered`] integers; leaves them in another
+/// order.
+fn median_in_place(values: &mut [i64]) -> f64 {
     let middle = values.len() / 2;
     let even = values.len().is_multiple_of(2);
-    let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
-    if even {
-        let lower = below.iter().copied().fold(f64::NEG_INFINITY, larger);
-        f64::midpoint(lower, upper)
-    } else {
-        upper
+    let (below, &mut upper, _) = values.select_nth_unstable(middle);
+    let upper = from_ordered(upper);
+    match below.iter().max() {
+        Some(&lower) if even => f64::midpoint(from_ordered(lower), upper),
+        _ => upper,
     }
+}
+
+/// An integer for each number, in the order of [`f64::total_cmp`]: the bits of a positive number
+/// ascend with it, and those of a negative one do once all but the sign are inverted.
+fn ordered(value: f64) -> i64 {
+    invert_negative(value.to_bits().cast_signed())
+}
+
+/// The number of an [`ordered`] integer.
+fn from_ordered(integer: i64) -> f64 {
+    f64::from_bits(invert_negative(integer).cast_unsigned())
+}
+
+const fn invert_negative(bits: i64) -> i64 {
+    if bits < 0 { bits ^ i64::MAX } else { bits }
 }
 
 /// The larger of two finite numbers: one instruction, unlike `f64::max`, which looks for NaN.
