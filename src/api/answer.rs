@@ -43,9 +43,8 @@ pub struct ApiState {
 impl ApiState {
     #[must_use]
     pub fn new(published: Arc<Published>, pool: PgPool, clock: Clock) -> Self {
-        let weigh = |key: &String, cached: &Arc<Cached>| {
-            u32::try_from(key.len() + cached.rendered.size()).unwrap_or(u32::MAX)
-        };
+        let weigh =
+            |key: &String, cached: &Arc<Cached>| u32::try_from(key.len() + cached.rendered.size()).unwrap_or(u32::MAX);
         let cache = Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).time_to_idle(CACHE_IDLE).build();
         Self { published, pool, clock, cache }
     }
@@ -55,9 +54,9 @@ impl ApiState {
     /// # Errors
     /// 503 `starting` before the first one is loaded.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
-        self.published.snapshot().ok_or_else(|| {
-            Problem::new(Code::Starting, "The first snapshot is not loaded yet; try again in a moment.")
-        })
+        self.published
+            .snapshot()
+            .ok_or_else(|| Problem::new(Code::Starting, "The first snapshot is not loaded yet; try again in a moment."))
     }
 }
 
@@ -331,15 +330,18 @@ impl Question {
 
     fn render(&self, content: &Content) -> Result<Cached, Problem> {
         let links = self.links(content);
-        let parts = match self.form {
-            Form::Json if self.flat => vec![content.data.flat()?.into()],
-            Form::Json => envelope(content, &links)?,
-            Form::Csv => vec![content.data.csv()?.into()],
-            Form::Ndjson => vec![content.data.ndjson()?.into()],
-            Form::Text => vec![content.data.text().map(Bytes::from).ok_or_else(|| {
-                Problem::new(Code::Stale, "There is no value to give as text.").retry_after(60)
-            })?],
-        };
+        let parts =
+            match self.form {
+                Form::Json if self.flat => vec![content.data.flat()?.into()],
+                Form::Json => envelope(content, &links)?,
+                Form::Csv => vec![content.data.csv()?.into()],
+                Form::Ndjson => vec![content.data.ndjson()?.into()],
+                Form::Text => {
+                    vec![content.data.text().map(Bytes::from).ok_or_else(|| {
+                        Problem::new(Code::Stale, "There is no value to give as text.").retry_after(60)
+                    })?]
+                }
+            };
         let rendered = Arc::new(Rendered::of_parts(parts, self.form.media_type()));
         let headers = self.headers(&content.freshness, links.next.as_deref());
         Ok(Cached { rendered, freshness: content.freshness, headers })
@@ -355,7 +357,8 @@ impl Question {
     }
 
     fn links(&self, content: &Content) -> Links {
-        let address = |path: &str, query: String| if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+        let address =
+            |path: &str, query: String| if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
         let moment = self.view.moment;
         let (as_of, snapshot) = (moment.at.to_string(), moment.batch.to_string());
         let next = content.next_cursor.as_ref().map(|cursor| {
@@ -401,12 +404,7 @@ fn envelope(content: &Content, links: &Links) -> Result<Vec<Bytes>, Problem> {
     Ok(parts)
 }
 
-fn facts(
-    state: &ApiState,
-    view: &View,
-    cached: &Cached,
-    now: crate::domain::time::Timestamp,
-) -> ResponseFacts {
+fn facts(state: &ApiState, view: &View, cached: &Cached, now: crate::domain::time::Timestamp) -> ResponseFacts {
     let cache_control = if view.is_permanent {
         "private, max-age=31536000, immutable".to_owned()
     } else if view.as_of.is_some() {

@@ -140,12 +140,7 @@ pub struct TimedStream<S> {
 }
 
 impl<S> TimedStream<S> {
-    fn new(
-        inner: S,
-        deadlines: Deadlines,
-        phase: SharedPhase,
-        place: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    fn new(inner: S, deadlines: Deadlines, phase: SharedPhase, place: Option<OwnedSemaphorePermit>) -> Self {
         Self {
             inner,
             deadlines,
@@ -176,29 +171,20 @@ impl<S> TimedStream<S> {
     }
 
     /// Passes on the outcome of a write; a pending one fails when it has been pending too long.
-    fn poll_write_deadline<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        outcome: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+    fn poll_write_deadline<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.write_timer = None;
             return outcome;
         }
         let limit = self.deadlines.write;
-        let timer =
-            self.write_timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
+        let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
         ready_or_return!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         match Pin::new(&mut self.inner).poll_read(cx, buffer) {
             Poll::Pending => self.poll_read_deadline(cx),
@@ -213,11 +199,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.poll_write_deadline(cx, outcome)
     }

@@ -63,7 +63,8 @@ impl Cursor {
     /// come yet.
     pub fn check(self, view: &View, query: u32) -> Result<Moment, Problem> {
         let newest = view.snapshot.moment();
-        let has_been = self.moment.batch <= newest.batch && (self.moment.at <= newest.at || view.as_of == Some(self.moment.at));
+        let has_been =
+            self.moment.batch <= newest.batch && (self.moment.at <= newest.at || view.as_of == Some(self.moment.at));
         let same_moment = view.as_of.is_none_or(|as_of| as_of == self.moment.at);
         let batch_is_fixed = view.is_permanent || view.knowledge == Knowledge::Recorded;
         let same_batch = !batch_is_fixed || self.moment.batch == view.moment.batch;
@@ -82,7 +83,11 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_as_it_was() {
-        let cursor = Cursor { moment: Moment { at: Timestamp::from_micros(1_700_000_000_000_001), batch: 812 }, position: 77, query: 0xfeed };
+        let cursor = Cursor {
+            moment: Moment { at: Timestamp::from_micros(1_700_000_000_000_001), batch: 812 },
+            position: 77,
+            query: 0xfeed,
+        };
         assert_eq!(Cursor::parse(&cursor.text()).unwrap(), cursor);
         for text in ["", "x", "AAAA", &cursor.text()[1..], "////"] {
             assert!(Cursor::parse(text).is_err(), "{text}");

@@ -58,7 +58,8 @@ pub async fn error(slug: LastStep) -> Response {
         Some(code) => page(&ErrorPage { code }),
         None => {
             let slugs: Vec<String> = Code::ALL.iter().map(|code| code.slug()).collect();
-            Problem::unknown(Code::UnknownRoute, "error page", &slug.0, slugs.iter().map(String::as_str)).into_response()
+            Problem::unknown(Code::UnknownRoute, "error page", &slug.0, slugs.iter().map(String::as_str))
+                .into_response()
         }
     }
 }

@@ -142,11 +142,7 @@ pub fn choose(
     offered: &[Form],
 ) -> Result<Form, Problem> {
     if let Some(form) = extension.or(format) {
-        let asked = if extension.is_some() {
-            format!(".{}", form.name())
-        } else {
-            format!("format={}", form.name())
-        };
+        let asked = if extension.is_some() { format!(".{}", form.name()) } else { format!("format={}", form.name()) };
         return if offered.contains(&form) { Ok(form) } else { Err(refuse(&asked, offered)) };
     }
     let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -161,8 +157,7 @@ pub fn choose(
             best = Some((quality, form));
         }
     }
-    best.map(|(_, form)| form)
-        .ok_or_else(|| refuse(&format!("the media type {}", shorten(accept)), offered))
+    best.map(|(_, form)| form).ok_or_else(|| refuse(&format!("the media type {}", shorten(accept)), offered))
 }
 
 fn refuse(asked: &str, offered: &[Form]) -> Problem {
@@ -196,8 +191,7 @@ impl<'a> MediaRange<'a> {
     fn closeness(&self, form: Form) -> u8 {
         let close = |name: &str| {
             let (kind, subkind) = name.split_once('/').unwrap_or((name, ""));
-            match (self.kind.eq_ignore_ascii_case(kind), self.subkind.eq_ignore_ascii_case(subkind))
-            {
+            match (self.kind.eq_ignore_ascii_case(kind), self.subkind.eq_ignore_ascii_case(subkind)) {
                 (true, true) => 3,
                 (true, _) if self.subkind == "*" => 2,
                 _ if self.kind == "*" && self.subkind == "*" => 1,
@@ -225,11 +219,7 @@ pub(crate) fn read_quality<'a>(parameters: impl Iterator<Item = &'a str>) -> Opt
         let Some((name, value)) = parameter.split_once('=') else { continue };
         if name.trim().eq_ignore_ascii_case("q") {
             let quality: f32 = value.trim().parse().ok()?;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "0 to 1000 by the range"
-            )]
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000 by the range")]
             return (0.0..=1.0).contains(&quality).then(|| (quality * 1000.0).round() as u16);
         }
     }
@@ -243,12 +233,8 @@ pub(crate) fn read_quality<'a>(parameters: impl Iterator<Item = &'a str>) -> Opt
 ///
 /// # Errors
 /// When a row is not a JSON object.
-pub fn render_csv<T: Serialize>(
-    rows: &[T],
-    columns: &[&str],
-) -> Result<Vec<u8>, serde_json::Error> {
-    let mut writer =
-        csv::WriterBuilder::new().from_writer(Vec::with_capacity(64 * (rows.len() + 1)));
+pub fn render_csv<T: Serialize>(rows: &[T], columns: &[&str]) -> Result<Vec<u8>, serde_json::Error> {
+    let mut writer = csv::WriterBuilder::new().from_writer(Vec::with_capacity(64 * (rows.len() + 1)));
     writer.write_record(columns).map_err(serde_json::Error::custom)?;
     let mut cell = Vec::new();
     for row in rows {
@@ -330,10 +316,7 @@ pub fn scalars<T: Serialize>(object: &T) -> Result<Map<String, Value>, serde_jso
 ///
 /// # Errors
 /// When `map` is not a JSON object.
-pub fn keyed_rows<T: Serialize>(
-    map: &T,
-    key_column: &str,
-) -> Result<Vec<Map<String, Value>>, serde_json::Error> {
+pub fn keyed_rows<T: Serialize>(map: &T, key_column: &str) -> Result<Vec<Map<String, Value>>, serde_json::Error> {
     to_object(map)?
         .into_iter()
         .map(|(key, value)| {
@@ -395,11 +378,7 @@ mod tests {
     #[test]
     fn known_suffixes_come_off_under_v1_only() {
         for (uri, routed, form) in [
-            (
-                "/v1/series/price_usd.csv?start=2024.json",
-                "/v1/series/price_usd?start=2024.json",
-                Some(Form::Csv),
-            ),
+            ("/v1/series/price_usd.csv?start=2024.json", "/v1/series/price_usd?start=2024.json", Some(Form::Csv)),
             ("/v1/latest/mpi.txt", "/v1/latest/mpi", Some(Form::Text)),
             ("/v1/miners/BRK.B.ndjson", "/v1/miners/BRK.B", Some(Form::Ndjson)),
             ("/v1/miners/BRK.B", "/v1/miners/BRK.B", None),
@@ -425,10 +404,7 @@ mod tests {
     #[test]
     fn suffix_comes_before_format_before_accept() {
         let csv = HeaderValue::from_static("text/csv");
-        assert_eq!(
-            choose(Some(Form::Ndjson), Some(Form::Json), Some(&csv), OFFERED).unwrap(),
-            Form::Ndjson
-        );
+        assert_eq!(choose(Some(Form::Ndjson), Some(Form::Json), Some(&csv), OFFERED).unwrap(), Form::Ndjson);
         assert_eq!(choose(None, Some(Form::Json), Some(&csv), OFFERED).unwrap(), Form::Json);
         assert_eq!(choose(None, None, Some(&csv), OFFERED).unwrap(), Form::Csv);
         assert_eq!(choose(None, None, None, OFFERED).unwrap(), Form::Json);
@@ -460,8 +436,7 @@ mod tests {
         for problem in [
             choose(Some(Form::Text), None, None, OFFERED).unwrap_err(),
             choose(None, Some(Form::Text), None, OFFERED).unwrap_err(),
-            asked_by_parameter(&Params::parse(Some("format=xml"), &["format"]).unwrap(), OFFERED)
-                .unwrap_err(),
+            asked_by_parameter(&Params::parse(Some("format=xml"), &["format"]).unwrap(), OFFERED).unwrap_err(),
         ] {
             assert_eq!(problem.code(), Code::NotAcceptable);
             assert!(problem.detail().ends_with("it comes as json, csv, ndjson."), "{problem:?}");
@@ -477,8 +452,7 @@ mod tests {
             json!({"note": "=1+1", "value": -5, "date": null, "x": true}),
             json!({"note": "-", "value": 1.0}),
         ];
-        let csv =
-            String::from_utf8(render_csv(&rows, &["date", "value", "note", "x"]).unwrap()).unwrap();
+        let csv = String::from_utf8(render_csv(&rows, &["date", "value", "note", "x"]).unwrap()).unwrap();
         assert_eq!(
             csv,
             "date,value,note,x\n\
@@ -497,18 +471,12 @@ mod tests {
         assert_eq!(render_ndjson(&rows).unwrap(), b"{\"a\":1}\n{\"a\":null}\n");
         let flat = render_flat(&rows).unwrap();
         assert_eq!(flat, b"[\n{\"a\":1},\n{\"a\":null}\n]\n");
-        assert_eq!(
-            serde_json::from_slice::<Value>(&render_flat::<Value>(&[]).unwrap()).unwrap(),
-            json!([])
-        );
+        assert_eq!(serde_json::from_slice::<Value>(&render_flat::<Value>(&[]).unwrap()).unwrap(), json!([]));
     }
 
     #[test]
     fn an_object_is_one_row_of_its_scalars() {
-        let row = scalars(
-            &json!({"date": "2024-01-01", "spot": null, "bands": [1], "legs": {}, "score": 2}),
-        )
-        .unwrap();
+        let row = scalars(&json!({"date": "2024-01-01", "spot": null, "bands": [1], "legs": {}, "score": 2})).unwrap();
         let columns = columns_of(std::slice::from_ref(&row));
         assert_eq!(columns, ["date", "spot", "score"]);
         assert_eq!(render_csv(&[&row], &columns).unwrap(), b"date,spot,score\n2024-01-01,,2\n");
@@ -516,20 +484,12 @@ mod tests {
 
     #[test]
     fn a_map_is_one_row_a_key() {
-        let rows = keyed_rows(
-            &json!({"mpi": {"value": 1.5, "e": []}, "price_usd": {"value": null, "reason": "x"}}),
-            "metric",
-        )
-        .unwrap();
+        let rows =
+            keyed_rows(&json!({"mpi": {"value": 1.5, "e": []}, "price_usd": {"value": null, "reason": "x"}}), "metric")
+                .unwrap();
         let columns = columns_of(&rows);
         assert_eq!(columns, ["metric", "value", "reason"]);
-        assert_eq!(
-            render_csv(&rows, &columns).unwrap(),
-            b"metric,value,reason\nmpi,1.5,\nprice_usd,,x\n"
-        );
-        assert_eq!(
-            render_ndjson(&keyed_rows(&json!({"a": 1}), "k").unwrap()).unwrap(),
-            b"{\"k\":\"a\",\"value\":1}\n"
-        );
+        assert_eq!(render_csv(&rows, &columns).unwrap(), b"metric,value,reason\nmpi,1.5,\nprice_usd,,x\n");
+        assert_eq!(render_ndjson(&keyed_rows(&json!({"a": 1}), "k").unwrap()).unwrap(), b"{\"k\":\"a\",\"value\":1}\n");
     }
 }

@@ -9,9 +9,9 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::answer::ApiState;
 use super::params::Params;
+use super::readings::{Material, Wanted};
 use super::v1::sources::source_states;
 use super::v1::status::series_states;
-use super::readings::{Material, Wanted};
 use super::view::View;
 use crate::domain::catalog::{METRICS, Metric};
 use crate::domain::observation::Resolution;
@@ -46,7 +46,9 @@ pub async fn readyz(State(state): State<ApiState>, request: Request) -> Response
     let query = request.uri().query();
     let verbose = match Params::parse(query, &["verbose"]).and_then(|params| params.flag("verbose")) {
         // `?verbose` without a value is how orchestrators write it.
-        Ok(flag) => flag.unwrap_or_else(|| query.is_some_and(|query| query.split('&').any(|pair| pair.trim_end_matches('=') == "verbose"))),
+        Ok(flag) => flag.unwrap_or_else(|| {
+            query.is_some_and(|query| query.split('&').any(|pair| pair.trim_end_matches('=') == "verbose"))
+        }),
         Err(problem) => return problem.into_response(),
     };
     let snapshot = state.published.snapshot();
@@ -115,10 +117,12 @@ fn exposition(state: &ApiState) -> String {
         vec![(String::new(), seconds(head.recorded_at))],
     );
     let sources = source_states(&snapshot);
-    let stale = sources.iter().map(|source| (format!("{{source=\"{}\"}}", source.source), f64::from(u8::from(source.stale))));
+    let stale =
+        sources.iter().map(|source| (format!("{{source=\"{}\"}}", source.source), f64::from(u8::from(source.stale))));
     gauge("miner_signals_source_stale", "1 while any series of the source is stale or without value.", stale.collect());
     let states = series_states(&snapshot);
-    let observed = |series: &super::v1::status::SeriesState| Some((label(series.metric), seconds(series.observed_until?.0)));
+    let observed =
+        |series: &super::v1::status::SeriesState| Some((label(series.metric), seconds(series.observed_until?.0)));
     gauge(
         "miner_signals_observed_timestamp_seconds",
         "End of the newest period with a value.",
@@ -134,7 +138,11 @@ fn exposition(state: &ApiState) -> String {
         }
         Some((label(metric.slug), series.newest()?.value?))
     };
-    gauge("miner_signals_value", "Newest value, in the unit its name carries.", METRICS.iter().filter_map(value).collect());
+    gauge(
+        "miner_signals_value",
+        "Newest value, in the unit its name carries.",
+        METRICS.iter().filter_map(value).collect(),
+    );
     text
 }
 

@@ -50,10 +50,7 @@ pub fn to_json_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_
 ///
 /// # Errors
 /// As [`to_json_bytes`]; `out` then ends in a fragment.
-pub fn append_json<T: Serialize + ?Sized>(
-    out: &mut Vec<u8>,
-    value: &T,
-) -> Result<(), serde_json::Error> {
+pub fn append_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), serde_json::Error> {
     value.serialize(&mut Serializer::with_formatter(out, NumberFormatter))
 }
 
@@ -102,11 +99,7 @@ where
     Decimal::read(shortest).write(writer, exponent_form)
 }
 
-fn write_whole<W: ?Sized + io::Write>(
-    writer: &mut W,
-    negative: bool,
-    magnitude: u64,
-) -> io::Result<()> {
+fn write_whole<W: ?Sized + io::Write>(writer: &mut W, negative: bool, magnitude: u64) -> io::Result<()> {
     let mut digits = [0; MOST_DIGITS];
     let mut start = MOST_DIGITS;
     let mut rest = magnitude;
@@ -257,19 +250,12 @@ mod tests {
 
     #[test]
     fn whole_numbers_keep_every_digit() {
-        let json =
-            |value: serde_json::Value| String::from_utf8(to_json_bytes(&value).unwrap()).unwrap();
-        assert_eq!(
-            json(serde_json::json!([0, -7, 9_007_199_254_740_991_u64])),
-            "[0,-7,9007199254740991]"
-        );
+        let json = |value: serde_json::Value| String::from_utf8(to_json_bytes(&value).unwrap()).unwrap();
+        assert_eq!(json(serde_json::json!([0, -7, 9_007_199_254_740_991_u64])), "[0,-7,9007199254740991]");
         assert_eq!(json(serde_json::json!(9_007_199_254_740_993_u64)), "9.007199254740993e15");
         assert_eq!(json(serde_json::json!(u64::MAX)), "1.8446744073709551615e19");
         assert_eq!(json(serde_json::json!(i64::MIN)), "-9.223372036854775808e18");
-        assert_eq!(
-            json(serde_json::json!({"a": 1.0, "b": [0.5, null]})),
-            r#"{"a":1,"b":[0.5,null]}"#
-        );
+        assert_eq!(json(serde_json::json!({"a": 1.0, "b": [0.5, null]})), r#"{"a":1,"b":[0.5,null]}"#);
     }
 
     #[test]

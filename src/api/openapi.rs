@@ -17,7 +17,13 @@ use super::openapi_common;
 pub struct ViewParams {
     /// What was known at this moment: RFC 3339, a date (its beginning, UTC), epoch seconds or
     /// milliseconds, or relative such as `-30d`. Not later than now.
-    #[param(required = false, nullable = false, max_length = 64, pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$", example = "2024-12-02")]
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$",
+        example = "2024-12-02"
+    )]
     as_of: Option<String>,
     /// The batch that bounds what was stored; needs `as_of`. Both come in `links.permanent`.
     #[param(required = false, nullable = false, minimum = 0, maximum = 9_223_372_036_854_775_807_i64, format = Int64)]
@@ -31,7 +37,13 @@ pub struct ViewParams {
     require: Option<Require>,
     /// Refuses with 503 when the worst required input was valid until longer ago than this: an
     /// ISO 8601 duration.
-    #[param(required = false, nullable = false, max_length = 32, pattern = r"^P(([0-9]+W)?([0-9]+D)?T([0-9]+H([0-9]+M)?([0-9]+S)?|[0-9]+M([0-9]+S)?|[0-9]+S)|[0-9]+W([0-9]+D)?|[0-9]+D)$", example = "PT30M")]
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 32,
+        pattern = r"^P(([0-9]+W)?([0-9]+D)?T([0-9]+H([0-9]+M)?([0-9]+S)?|[0-9]+M([0-9]+S)?|[0-9]+S)|[0-9]+W([0-9]+D)?|[0-9]+D)$",
+        example = "PT30M"
+    )]
     max_age: Option<String>,
 }
 
@@ -57,7 +69,13 @@ pub struct ValueParams {
     #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
     subject: Option<String>,
     /// Only this source; otherwise the preferred one that has values.
-    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "coinmetrics")]
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._:-]+$",
+        example = "coinmetrics"
+    )]
     source: Option<String>,
 }
 
@@ -70,17 +88,35 @@ pub struct SeriesParams {
     #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
     subject: Option<String>,
     /// Only this source; otherwise the preferred one that has values.
-    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "coinmetrics")]
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._:-]+$",
+        example = "coinmetrics"
+    )]
     source: Option<String>,
     /// Length of a period.
     #[param(required = false, nullable = false, inline)]
     resolution: Option<ResolutionName>,
     /// First period, inclusive: RFC 3339, a date, epoch seconds or milliseconds, or relative to
     /// `as_of` such as `-30d`. Without it JSON gives the newest page.
-    #[param(required = false, nullable = false, max_length = 64, pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$", example = "2024-01-01")]
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$",
+        example = "2024-01-01"
+    )]
     start: Option<String>,
     /// End of the range, exclusive; may lie in the future.
-    #[param(required = false, nullable = false, max_length = 64, pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$", example = "2024-12-01")]
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$",
+        example = "2024-12-01"
+    )]
     end: Option<String>,
     /// The newest so many rows; not together with `start`.
     #[param(required = false, nullable = false, minimum = 1, maximum = 10_000)]
@@ -148,13 +184,25 @@ pub enum StateErrors {
 #[expect(dead_code, reason = "describes parameters; requests are read by Params")]
 pub struct LatestParams {
     /// Metrics of the catalog, separated by commas; all of the subject without it.
-    #[param(required = false, nullable = false, max_length = 4096, pattern = "^ *[a-z0-9_]+ *(, *[a-z0-9_]+ *)*$", example = "price_usd,hashprice_usd_per_ph_day")]
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 4096,
+        pattern = "^ *[a-z0-9_]+ *(, *[a-z0-9_]+ *)*$",
+        example = "price_usd,hashprice_usd_per_ph_day"
+    )]
     metrics: Option<String>,
     /// The subject of the values.
     #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
     subject: Option<String>,
     /// Only this source; otherwise the preferred one that has values.
-    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "coinmetrics")]
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._:-]+$",
+        example = "coinmetrics"
+    )]
     source: Option<String>,
 }
 
@@ -164,19 +212,41 @@ pub struct LatestParams {
 #[expect(dead_code, reason = "describes parameters; requests are read by Params")]
 pub struct PanelParams {
     /// Metrics of the catalog, separated by commas: the columns, in this order. At most 32.
-    #[param(max_length = 4096, pattern = "^ *[a-z0-9_]+ *(, *[a-z0-9_]+ *)*$", example = "price_usd,hashprice_usd_per_ph_day")]
+    #[param(
+        max_length = 4096,
+        pattern = "^ *[a-z0-9_]+ *(, *[a-z0-9_]+ *)*$",
+        example = "price_usd,hashprice_usd_per_ph_day"
+    )]
     metrics: String,
     /// The subject of the values.
     #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
     subject: Option<String>,
     /// Only this source; otherwise the preferred one that has values.
-    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "coinmetrics")]
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._:-]+$",
+        example = "coinmetrics"
+    )]
     source: Option<String>,
     /// First row, inclusive.
-    #[param(required = false, nullable = false, max_length = 64, pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$", example = "2024-01-01")]
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$",
+        example = "2024-01-01"
+    )]
     start: Option<String>,
     /// End of the range, exclusive.
-    #[param(required = false, nullable = false, max_length = 64, pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$", example = "2024-12-01")]
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$",
+        example = "2024-12-01"
+    )]
     end: Option<String>,
     /// By the period the values are about, or by the day on which they first became known.
     #[param(required = false, nullable = false, inline)]
@@ -311,7 +381,9 @@ mod tests {
                 let name = parameter["name"].as_str().unwrap();
                 let schema = &parameter["schema"];
                 let bounded = match schema["type"].as_str().unwrap() {
-                    "string" => schema["enum"].is_array() || schema["maxLength"].is_u64() && schema["pattern"].is_string(),
+                    "string" => {
+                        schema["enum"].is_array() || schema["maxLength"].is_u64() && schema["pattern"].is_string()
+                    }
                     "integer" => schema["minimum"].is_i64() && schema["maximum"].is_i64(),
                     other => other == "boolean",
                 };
@@ -343,7 +415,8 @@ mod tests {
         let data = &document["components"]["schemas"]["Envelope_Hashprice"]["properties"]["data"];
         let required = data["required"].as_array().unwrap();
         assert_eq!(required.len(), data["properties"].as_object().unwrap().len());
-        let json = &document["paths"]["/v1/hashprice"]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+        let json =
+            &document["paths"]["/v1/hashprice"]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
         assert_eq!(json["anyOf"][0]["$ref"], "#/components/schemas/Envelope_Hashprice");
         assert_eq!(json["anyOf"][1]["type"], "array");
     }

@@ -116,11 +116,7 @@ impl Params {
     ///
     /// # Errors
     /// 400 naming the allowed words.
-    pub fn one_of(
-        &self,
-        name: &str,
-        allowed: &[&'static str],
-    ) -> Result<Option<&'static str>, Problem> {
+    pub fn one_of(&self, name: &str, allowed: &[&'static str]) -> Result<Option<&'static str>, Problem> {
         let Some(value) = self.value(name) else { return Ok(None) };
         match allowed.iter().find(|&&word| word == value) {
             Some(&word) => Ok(Some(word)),
@@ -132,11 +128,7 @@ impl Params {
     ///
     /// # Errors
     /// 400 naming the range.
-    pub fn whole_number(
-        &self,
-        name: &str,
-        range: RangeInclusive<i64>,
-    ) -> Result<Option<i64>, Problem> {
+    pub fn whole_number(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, Problem> {
         let Some(value) = self.value(name) else { return Ok(None) };
         parse_whole(value).filter(|number| range.contains(number)).map(Some).ok_or_else(|| {
             let takes = format!("takes a whole number from {} to {}", range.start(), range.end());
@@ -188,11 +180,9 @@ impl Params {
     /// # Errors
     /// 400 for anything else.
     pub fn duration(&self, name: &str) -> Result<Option<Span>, Problem> {
-        self.parsed(
-            name,
-            "takes a duration in ISO 8601 such as PT30M, P1D or P1DT12H",
-            |value| parse_duration(value).filter(|_| value.len() <= LONGEST_DURATION),
-        )
+        self.parsed(name, "takes a duration in ISO 8601 such as PT30M, P1D or P1DT12H", |value| {
+            parse_duration(value).filter(|_| value.len() <= LONGEST_DURATION)
+        })
     }
 
     /// A comma-separated list; spaces around the items do not count. Never empty when given.
@@ -204,11 +194,7 @@ impl Params {
         let items: Vec<&str> = value.split(',').map(str::trim).collect();
         for (place, item) in items.iter().enumerate() {
             if item.is_empty() {
-                return Err(refuse(
-                    name,
-                    "takes a list separated by commas, without empty items",
-                    value,
-                ));
+                return Err(refuse(name, "takes a list separated by commas, without empty items", value));
             }
             if items[..place].contains(item) {
                 return Err(Problem::bad_parameter(name, format!("has {} twice", shorten(item))));
@@ -261,12 +247,7 @@ impl Params {
         self.given.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_str())
     }
 
-    fn parsed<T>(
-        &self,
-        name: &str,
-        takes: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<Option<T>, Problem> {
+    fn parsed<T>(&self, name: &str, takes: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Problem> {
         let Some(value) = self.value(name) else { return Ok(None) };
         parse(value).map(Some).ok_or_else(|| refuse(name, takes, value))
     }
@@ -288,19 +269,20 @@ fn refuse_unknown(unknown: &[String], accepted: &[&'static str]) -> Problem {
         Some(meant) => format!("; did you mean {meant}?"),
         None => ".".to_owned(),
     };
-    let problem =
-        Problem::new(Code::UnknownParameter, format!("No parameter {name} here{hint} {accepts}"));
-    unknown.iter().take(20).fold(problem, |problem, name| {
-        problem.at_parameter(&shorten(name), "is not a parameter of this path")
-    })
+    let problem = Problem::new(Code::UnknownParameter, format!("No parameter {name} here{hint} {accepts}"));
+    unknown
+        .iter()
+        .take(20)
+        .fold(problem, |problem, name| problem.at_parameter(&shorten(name), "is not a parameter of this path"))
 }
 
 fn refuse_repeated(repeated: &[&'static str], accepted: &[&'static str]) -> Problem {
     let detail = format!("{} was given more than once. {}", repeated[0], say_accepted(accepted));
     let problem = Problem::new(Code::RepeatedParameter, detail);
-    repeated.iter().take(20).fold(problem, |problem, name| {
-        problem.at_parameter(name, "was given more than once; give it once")
-    })
+    repeated
+        .iter()
+        .take(20)
+        .fold(problem, |problem, name| problem.at_parameter(name, "was given more than once; give it once"))
 }
 
 fn say_accepted(accepted: &[&'static str]) -> String {
@@ -312,8 +294,7 @@ fn say_accepted(accepted: &[&'static str]) -> String {
 
 fn decode_pair(pair: &str) -> Result<(String, String), Problem> {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-    let name = decode(name)
-        .map_err(|reason| Problem::new(Code::BadRequest, format!("The query {reason}.")))?;
+    let name = decode(name).map_err(|reason| Problem::new(Code::BadRequest, format!("The query {reason}.")))?;
     let value = decode(value).map_err(|reason| Problem::bad_parameter(&shorten(&name), reason))?;
     Ok((name, value))
 }
@@ -479,10 +460,7 @@ mod tests {
     fn unknown_parameters_are_refused_with_a_hint() {
         let problem = refused("strat=1&foo=&limit=5");
         assert_eq!(problem.code(), Code::UnknownParameter);
-        assert!(
-            problem.detail().starts_with("No parameter strat here; did you mean start?"),
-            "{problem:?}"
-        );
+        assert!(problem.detail().starts_with("No parameter strat here; did you mean start?"), "{problem:?}");
         assert!(problem.detail().contains("start, end, limit"));
         let named: Vec<_> = problem.errors().iter().map(|item| item.parameter.as_deref()).collect();
         assert_eq!(named, [Some("strat"), Some("foo")]);
@@ -497,14 +475,7 @@ mod tests {
 
     #[test]
     fn broken_encoding_is_refused() {
-        for query in [
-            "subject=%",
-            "subject=%f",
-            "subject=%zz",
-            "subject=%ff",
-            "subject=%00",
-            "subject=a%0Ab",
-        ] {
+        for query in ["subject=%", "subject=%f", "subject=%zz", "subject=%ff", "subject=%00", "subject=a%0Ab"] {
             assert_eq!(refused(query).errors()[0].parameter.as_deref(), Some("subject"), "{query}");
         }
         assert_eq!(refused("%ff=1").code(), Code::BadRequest);
@@ -515,8 +486,7 @@ mod tests {
     fn numbers_hold_to_their_range() {
         assert_eq!(read("limit=10").whole_number("limit", 1..=10).unwrap(), Some(10));
         for value in ["0", "11", "1.0", "%2B5", "1e1", "ten", "99999999999999999999", "-"] {
-            let problem =
-                read(&format!("limit={value}")).whole_number("limit", 1..=10).unwrap_err();
+            let problem = read(&format!("limit={value}")).whole_number("limit", 1..=10).unwrap_err();
             assert_eq!(problem.code(), Code::BadParameter, "{value}");
             assert_eq!(problem.errors()[0].parameter.as_deref(), Some("limit"));
             assert!(problem.detail().contains("from 1 to 10"));
@@ -534,13 +504,8 @@ mod tests {
         assert_eq!(read("flat=false").flag("flat").unwrap(), Some(false));
         assert!(read("flat=1").flag("flat").is_err());
         assert_eq!(read("subject=b").one_of("subject", &["a", "b"]).unwrap(), Some("b"));
-        assert!(
-            read("subject=c").one_of("subject", &["a", "b"]).unwrap_err().detail().contains("a, b")
-        );
-        assert_eq!(
-            read("").needed("limit", None::<i64>).unwrap_err().code(),
-            Code::MissingParameter
-        );
+        assert!(read("subject=c").one_of("subject", &["a", "b"]).unwrap_err().detail().contains("a, b"));
+        assert_eq!(read("").needed("limit", None::<i64>).unwrap_err().code(), Code::MissingParameter);
     }
 
     #[test]
@@ -594,8 +559,7 @@ mod tests {
 
     #[test]
     fn durations_are_iso_8601_without_months() {
-        let duration =
-            |value: &str| read(&format!("max_age={value}")).duration("max_age").ok().flatten();
+        let duration = |value: &str| read(&format!("max_age={value}")).duration("max_age").ok().flatten();
         assert_eq!(duration("PT30M"), Some(Span::MINUTE.times(30)));
         assert_eq!(duration("P1D"), Some(Span::DAY));
         assert_eq!(duration("P1DT12H"), Some(Span::HOUR.times(36)));
@@ -630,17 +594,11 @@ mod tests {
     #[test]
     fn the_canonical_query_does_not_depend_on_the_order_given() {
         let one = read("limit=5&_=9&end=&start=2024-01-01T02%3A00%3A00%2B02%3A00&subject=a b");
-        assert_eq!(
-            one.canonical_query(&[], &[]),
-            "start=2024-01-01T02:00:00%2B02:00&limit=5&subject=a%20b"
-        );
+        assert_eq!(one.canonical_query(&[], &[]), "start=2024-01-01T02:00:00%2B02:00&limit=5&subject=a%20b");
         let other = read("start=2024-01-01T02:00:00%2B02:00&subject=a+b&limit=5");
         assert_eq!(one.canonical_query(&[], &[]), other.canonical_query(&[], &[]));
         assert_eq!(
-            one.canonical_query(
-                &["subject"],
-                &[("snapshot", "812"), ("start", "2024-01-01"), ("end", "")]
-            ),
+            one.canonical_query(&["subject"], &[("snapshot", "812"), ("start", "2024-01-01"), ("end", "")]),
             "start=2024-01-01&limit=5&snapshot=812"
         );
         assert_eq!(read("").canonical_query(&[], &[]), "");

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED,
-    RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -260,11 +260,8 @@ impl Problem {
     /// lies behind it go to the log.
     #[must_use]
     pub fn internal(cause: &dyn Error) -> Self {
-        Self::new(
-            Code::Internal,
-            "The server could not answer; the fault was logged under request_id.",
-        )
-        .caused_by(cause)
+        Self::new(Code::Internal, "The server could not answer; the fault was logged under request_id.")
+            .caused_by(cause)
     }
 
     /// A value of one query parameter that will not do.
@@ -276,12 +273,7 @@ impl Problem {
 
     /// A name that is not in the catalog: `No metric x; did you mean y?`
     #[must_use]
-    pub fn unknown<'a>(
-        code: Code,
-        kind: &str,
-        wanted: &str,
-        known: impl Iterator<Item = &'a str>,
-    ) -> Self {
+    pub fn unknown<'a>(code: Code, kind: &str, wanted: &str, known: impl Iterator<Item = &'a str>) -> Self {
         let mut detail = format!("No {kind} {}", shorten(wanted));
         match closest(wanted, known) {
             Some(name) => {
@@ -307,11 +299,7 @@ impl Problem {
     /// Adds an item about a place in the body, by its JSON pointer as a fragment: `#/rows/3/value`.
     #[must_use]
     pub fn at_pointer(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.errors.push(ProblemItem {
-            pointer: pointer.into(),
-            parameter: None,
-            detail: detail.into(),
-        });
+        self.errors.push(ProblemItem { pointer: pointer.into(), parameter: None, detail: detail.into() });
         self
     }
 
@@ -384,12 +372,9 @@ pub fn problem_of_panic(panic: Box<dyn std::any::Any + Send + 'static>) -> Respo
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
     // The box is not an error; its text is all there is to say.
-    Problem::new(
-        Code::Internal,
-        "The server could not answer; the fault was logged under request_id.",
-    )
-    .with_cause_text(&format!("panic: {message}"))
-    .into_response()
+    Problem::new(Code::Internal, "The server could not answer; the fault was logged under request_id.")
+        .with_cause_text(&format!("panic: {message}"))
+        .into_response()
 }
 
 /// Middleware: writes every error body, whoever found the error.
@@ -426,15 +411,8 @@ fn has_own_body(headers: &axum::http::HeaderMap) -> bool {
 }
 
 /// The problem for an error that came as a bare status, perhaps with a line of text.
-fn adopt(
-    status: StatusCode,
-    method: &Method,
-    path: &str,
-    allowed: Option<&str>,
-    text: &str,
-) -> Problem {
-    let code =
-        if text.contains(SLOW_BODY) { Code::RequestTimeout } else { Code::of_status(status) };
+fn adopt(status: StatusCode, method: &Method, path: &str, allowed: Option<&str>, text: &str) -> Problem {
+    let code = if text.contains(SLOW_BODY) { Code::RequestTimeout } else { Code::of_status(status) };
     let detail = match code {
         Code::UnknownRoute => format!("Nothing is served at {}; see /docs/.", shorten(path)),
         Code::MethodNotAllowed => {
@@ -551,12 +529,8 @@ mod tests {
         let app = routes
             .layer(axum::middleware::from_fn(render_problems))
             .layer(axum::middleware::from_fn(super::super::request_id::assign));
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("x-request-id", "test-1")
-            .body(Body::empty())
-            .unwrap();
+        let request =
+            Request::builder().method(method).uri(path).header("x-request-id", "test-1").body(Body::empty()).unwrap();
         let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
         let bytes = to_bytes(body, 100_000).await.unwrap();
         (Response::from_parts(parts, ()), serde_json::from_slice(&bytes).unwrap_or(Value::Null))
@@ -606,10 +580,7 @@ mod tests {
     async fn a_rejected_body_becomes_a_problem_that_says_why() {
         let read = |axum::Json(_): axum::Json<Value>| async { "x" };
         let (head, body) = ask(Router::new().route("/", post(read)), "POST", "/").await;
-        assert_eq!(
-            (head.status().as_u16(), &body["code"]),
-            (415, &"unsupported_media_type".into())
-        );
+        assert_eq!((head.status().as_u16(), &body["code"]), (415, &"unsupported_media_type".into()));
         assert!(body["detail"].as_str().unwrap().contains("application/json"));
     }
 
@@ -646,9 +617,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_with_a_body_of_its_own_passes() {
-        let ready = || async {
-            (StatusCode::SERVICE_UNAVAILABLE, axum::Json(serde_json::json!({"db": "away"})))
-        };
+        let ready = || async { (StatusCode::SERVICE_UNAVAILABLE, axum::Json(serde_json::json!({"db": "away"}))) };
         let (head, body) = ask(Router::new().route("/readyz", get(ready)), "GET", "/readyz").await;
         assert_eq!((head.status().as_u16(), &body["db"]), (503, &"away".into()));
     }
@@ -656,8 +625,7 @@ mod tests {
     #[test]
     fn the_published_schema_is_that_of_the_body() {
         assert_eq!(ProblemBody::name(), "Problem");
-        let schema =
-            serde_json::to_value(<ProblemBody as utoipa::PartialSchema>::schema()).unwrap();
+        let schema = serde_json::to_value(<ProblemBody as utoipa::PartialSchema>::schema()).unwrap();
         let always = ["type", "title", "status", "detail", "instance", "code", "request_id"];
         assert_eq!(schema["required"], serde_json::json!(always));
         assert_eq!(schema["properties"]["errors"]["type"], "array");
@@ -674,10 +642,7 @@ mod tests {
             assert_eq!(serde_json::to_value(code).unwrap(), code.name());
             assert_eq!(Code::from_slug(&code.slug()), Some(code));
             assert!(code.status().is_client_error() || code.status().is_server_error());
-            let waits = matches!(
-                code.status(),
-                StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-            );
+            let waits = matches!(code.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
             assert_eq!(code.retry_after().is_some(), waits, "{code:?}");
             assert!(code.help().len() > 60, "{code:?}");
         }
@@ -686,8 +651,7 @@ mod tests {
 
     #[test]
     fn near_names_are_suggested_and_far_ones_are_not() {
-        let known =
-            ["hashprice_usd_per_ph_day", "difficulty", "mpi", "price_usd", "start", "end", "limit"];
+        let known = ["hashprice_usd_per_ph_day", "difficulty", "mpi", "price_usd", "start", "end", "limit"];
         let suggest = |wanted| closest(wanted, known.into_iter());
         assert_eq!(suggest("hashprice"), Some("hashprice_usd_per_ph_day"));
         assert_eq!(suggest("Dificulty"), Some("difficulty"));

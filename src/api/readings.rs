@@ -85,18 +85,16 @@ pub fn logs_seen(view: &View) -> impl Iterator<Item = &SeriesLog> {
 /// 404 with the closest name.
 pub fn check_names(view: &View, subject: &str, source: Option<&str>) -> Result<(), Problem> {
     let batch = view.moment.batch;
-    let stored = |log: &&SeriesLog| log.periods().any(|period| period.versions.iter().any(|version| version.batch <= batch));
+    let stored =
+        |log: &&SeriesLog| log.periods().any(|period| period.versions.iter().any(|version| version.batch <= batch));
     let logs = || view.snapshot.stored.logs().filter(stored);
-    let subjects: BTreeSet<&str> =
-        logs().map(|log| log.key.subject.as_str()).chain(std::iter::once("btc")).collect();
+    let subjects: BTreeSet<&str> = logs().map(|log| log.key.subject.as_str()).chain(std::iter::once("btc")).collect();
     if !subjects.contains(subject) {
         return Err(Problem::unknown(Code::UnknownSubject, "subject", subject, subjects.into_iter()));
     }
     let Some(source) = source else { return Ok(()) };
-    let sources: BTreeSet<&str> = logs()
-        .map(|log| log.key.source.as_str())
-        .chain(view.rules().priority.iter().map(String::as_str))
-        .collect();
+    let sources: BTreeSet<&str> =
+        logs().map(|log| log.key.source.as_str()).chain(view.rules().priority.iter().map(String::as_str)).collect();
     if sources.contains(source) {
         return Ok(());
     }
@@ -130,9 +128,10 @@ impl<'a> Material<'a> {
             Kind::Stored(Group::new(&[slug], logs.iter().copied(), periods, &stored.rules, view.moment))
         } else {
             match NetworkMetric::from_slug(wanted.metric.slug) {
-                Some(metric) if wanted.subject == "btc" && wanted.resolution == Resolution::Day => {
-                    Kind::Network(metric, NetworkHistory::new(stored.logs().filter(of_source), &stored.rules, view.moment))
-                }
+                Some(metric) if wanted.subject == "btc" && wanted.resolution == Resolution::Day => Kind::Network(
+                    metric,
+                    NetworkHistory::new(stored.logs().filter(of_source), &stored.rules, view.moment),
+                ),
                 Some(_) => Kind::Absent("no_data"),
                 None => Kind::Absent("no_blocks"),
             }
@@ -172,9 +171,7 @@ impl<'a> Material<'a> {
     pub fn value_at(&self, period: usize, at: Timestamp, scratch: &mut Scratch) -> Option<f64> {
         let moment = Moment { at, ..self.moment };
         match &self.kind {
-            Kind::Stored(group) => {
-                group.view_of(period..period + 1, moment).value(period, 0)
-            }
+            Kind::Stored(group) => group.view_of(period..period + 1, moment).value(period, 0),
             Kind::Network(metric, history) => history.value_at(*metric, period, moment, scratch).ok(),
             Kind::Absent(_) => None,
         }

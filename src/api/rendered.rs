@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, LAST_MODIFIED, VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -112,8 +112,7 @@ impl Rendered {
     /// whoever renders large bodies on a thread of their own may call this there.
     pub fn gzip(&self) -> &Bytes {
         self.gzip.get_or_init(|| {
-            let mut encoder =
-                GzEncoder::new(Vec::with_capacity(self.length() / 4), Compression::new(LEVEL));
+            let mut encoder = GzEncoder::new(Vec::with_capacity(self.length() / 4), Compression::new(LEVEL));
             for part in &self.parts {
                 // Writing to a vector cannot fail.
                 let _ = encoder.write_all(part);
@@ -273,11 +272,7 @@ fn choose_coding(headers: &HeaderMap, length: usize) -> Coding {
 
 /// The items of a header that is a list, over all its lines. Not for quoted text with commas.
 fn list_items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|line| line.split(','))
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|line| line.split(','))
 }
 
 /// RFC 9110, section 13.2.2: `If-Modified-Since` counts only without `If-None-Match`.
@@ -286,10 +281,7 @@ fn is_unchanged(headers: &HeaderMap, etag: &str, last_modified: Timestamp) -> bo
         let lines = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
         return lines.into_iter().any(|line| names_etag(line, etag));
     }
-    let since = headers
-        .get(IF_MODIFIED_SINCE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(parse_http_date);
+    let since = headers.get(IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok()).and_then(parse_http_date);
     since.is_some_and(|since| DateTime::<Utc>::from(last_modified).timestamp() <= since.timestamp())
 }
 
@@ -301,8 +293,7 @@ fn names_etag(line: &str, etag: &str) -> bool {
     let mut rest = line.trim_start_matches([' ', '\t', ',']);
     loop {
         rest = rest.strip_prefix("W/").unwrap_or(rest);
-        let Some((opaque, after)) = rest.strip_prefix('"').and_then(|text| text.split_once('"'))
-        else {
+        let Some((opaque, after)) = rest.strip_prefix('"').and_then(|text| text.split_once('"')) else {
             return false;
         };
         if etag.trim_matches('"') == opaque {
@@ -319,8 +310,7 @@ fn names_etag(line: &str, etag: &str) -> bool {
 pub fn http_date(at: Timestamp) -> String {
     // 1970-01-01 was a Thursday.
     const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let at = at.clamp(Timestamp::MIN, Timestamp::MAX);
     let weekday = usize::try_from(at.day().epoch_days().rem_euclid(7)).map_or("", |place| WEEKDAYS[place]);
     let text = At(at).text();
@@ -330,12 +320,8 @@ pub fn http_date(at: Timestamp) -> String {
 
 /// The three forms of RFC 9110, section 5.6.7, that a recipient must read.
 fn parse_http_date(text: &str) -> Option<DateTime<Utc>> {
-    const FORMS: [&str; 3] =
-        ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
-    FORMS
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-        .map(|at| at.and_utc())
+    const FORMS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok()).map(|at| at.and_utc())
 }
 
 #[cfg(test)]
@@ -401,9 +387,7 @@ mod tests {
 
     #[tokio::test]
     async fn head_has_the_headers_of_get() {
-        for (length, encoding) in
-            [(2_000, ""), (2_000, "gzip"), (9_000_000, ""), (9_000_000, "gzip"), (10, "gzip")]
-        {
+        for (length, encoding) in [(2_000, ""), (2_000, "gzip"), (9_000_000, ""), (9_000_000, "gzip"), (10, "gzip")] {
             let rendered = rendered(length);
             let of_get = get(&rendered, &[("accept-encoding", encoding)]);
             let of_head = ask(&rendered, &Method::HEAD, &[("accept-encoding", encoding)]);
@@ -429,11 +413,7 @@ mod tests {
             let response = get(&large, &[("accept-encoding", accept)]);
             assert_eq!(response.headers().contains_key(CONTENT_ENCODING), packed, "{accept}");
         }
-        assert!(
-            !get(&rendered(1_000), &[("accept-encoding", "gzip")])
-                .headers()
-                .contains_key(CONTENT_ENCODING)
-        );
+        assert!(!get(&rendered(1_000), &[("accept-encoding", "gzip")]).headers().contains_key(CONTENT_ENCODING));
         let forced = get(&rendered(10), &[("accept-encoding", "gzip, identity;q=0")]);
         assert_eq!(forced.headers()[CONTENT_ENCODING], "gzip");
     }
@@ -449,9 +429,7 @@ mod tests {
         assert_eq!(packed.len(), length);
         assert_eq!(unpack(&packed), rendered.body().as_ref());
 
-        let revalidate = |encoding| {
-            get(&rendered, &[("accept-encoding", encoding), ("if-none-match", &etag)]).status()
-        };
+        let revalidate = |encoding| get(&rendered, &[("accept-encoding", encoding), ("if-none-match", &etag)]).status();
         assert_eq!(revalidate("gzip"), 304);
         assert_eq!(revalidate("identity"), 200);
     }
@@ -487,9 +465,7 @@ mod tests {
     async fn a_known_tag_gives_304_with_the_same_validators() {
         let rendered = rendered(2_000);
         let etag = rendered.etag();
-        for known in
-            [etag.clone(), format!("W/{etag}"), format!("\"a,b\" , W/\"c\",{etag}"), "*".to_owned()]
-        {
+        for known in [etag.clone(), format!("W/{etag}"), format!("\"a,b\" , W/\"c\",{etag}"), "*".to_owned()] {
             let response = get(&rendered, &[("if-none-match", &known)]);
             assert_eq!(response.status(), 304, "{known}");
             assert_eq!(response.headers()[ETAG], etag.as_str());
@@ -521,10 +497,7 @@ mod tests {
         ] {
             assert_eq!(get(&rendered, &[("if-modified-since", since)]).status(), status, "{since}");
         }
-        let both = [
-            ("if-modified-since", "Mon, 07 Nov 1994 00:00:00 GMT"),
-            ("if-none-match", "\"other\""),
-        ];
+        let both = [("if-modified-since", "Mon, 07 Nov 1994 00:00:00 GMT"), ("if-none-match", "\"other\"")];
         assert_eq!(get(&rendered, &both).status(), 200);
     }
 

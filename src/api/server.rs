@@ -115,13 +115,11 @@ pub async fn serve(
         write: limits.write,
     };
     let gate = Gate::new(limits.connections, deadlines);
-    let mut server =
-        axum_server::from_tcp(listener)?.http1_only().acceptor(gate).handle(handle.clone());
+    let mut server = axum_server::from_tcp(listener)?.http1_only().acceptor(gate).handle(handle.clone());
     // The stream's deadlines come first; hyper's is there for half of a pipelined header.
     let longest = limits.keep_alive.max(limits.first_byte) + limits.header;
     server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(longest);
-    let mut serving =
-        pin!(server.serve(router.into_make_service_with_connect_info::<SocketAddr>()));
+    let mut serving = pin!(server.serve(router.into_make_service_with_connect_info::<SocketAddr>()));
     tokio::select! {
         outcome = &mut serving => return outcome,
         () = shutdown => handle.graceful_shutdown(Some(limits.shutdown)),
@@ -150,9 +148,7 @@ pub fn with_middleware(router: Router, limits: &ServerLimits) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limits.answer))
         .layer(RequestBodyLimitLayer::new(limits.body_bytes))
         .layer(RequestBodyDeadlineLayer::new(limits.body))
-        .layer(MapRequestLayer::new(|request: axum::http::Request<_>| {
-            strip_suffix(request.map(axum::body::Body::new))
-        }))
+        .layer(MapRequestLayer::new(|request: axum::http::Request<_>| strip_suffix(request.map(axum::body::Body::new))))
         // One limit, the one above: axum's own of 2 MB would come before a larger one.
         .service(router.layer(DefaultBodyLimit::disable()));
     Router::new().fallback_service(stack)
@@ -182,8 +178,7 @@ fn redact(path: &str, query: Option<&str>) -> String {
         separator = '&';
         let name = pair.split('=').next().unwrap_or_default();
         // Decoded first, so that `%74oken=` hides nothing from the comparison.
-        let decoded =
-            form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
+        let decoded = form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
         if decoded.is_some_and(|decoded| SECRET_PARAMETERS.contains(&decoded.as_str())) {
             out.push_str(name);
             out.push_str("=redacted");
@@ -250,11 +245,7 @@ mod tests {
     async fn answer(method: axum::http::Method, headers: HeaderMap) -> Response {
         let rendered = Rendered::new("{\"data\":[]}".repeat(200), "application/json").into();
         let last_modified = Timestamp::parse("2024-01-01").unwrap();
-        let facts = ResponseFacts {
-            last_modified,
-            cache_control: "no-cache".to_owned(),
-            extra: Vec::new(),
-        };
+        let facts = ResponseFacts { last_modified, cache_control: "no-cache".to_owned(), extra: Vec::new() };
         respond(&rendered, &headers, &method, &facts)
     }
 
@@ -315,10 +306,7 @@ mod tests {
         let (head, body) = ask(Request::post("/push"), Body::from(vec![0; 1_000])).await;
         assert_eq!((head.status().as_u16(), &body[..]), (200, &b"1000"[..]));
 
-        let chunked = stream::iter([
-            Ok::<_, Infallible>(Bytes::from(vec![0; 600])),
-            Ok(Bytes::from(vec![0; 600])),
-        ]);
+        let chunked = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![0; 600])), Ok(Bytes::from(vec![0; 600]))]);
         for body in [Body::from(vec![0; 1_001]), Body::from_stream(chunked)] {
             let (head, code) = problem("POST", "/push", body).await;
             assert_eq!((head.status().as_u16(), code.as_str()), (413, "payload_too_large"));
@@ -345,8 +333,7 @@ mod tests {
         assert!(body.is_empty());
         assert_eq!(of_head.headers()[CONTENT_LENGTH], of_get.headers()[CONTENT_LENGTH]);
         let etag = of_get.headers()["etag"].clone();
-        let (unchanged, _) =
-            ask(Request::get("/v1/answer").header("if-none-match", etag), Body::empty()).await;
+        let (unchanged, _) = ask(Request::get("/v1/answer").header("if-none-match", etag), Body::empty()).await;
         assert_eq!(unchanged.status(), 304);
         assert!(!unchanged.headers().contains_key(CONTENT_LENGTH));
     }
@@ -354,12 +341,7 @@ mod tests {
     #[tokio::test]
     async fn security_headers_are_on_everything_and_the_policy_on_pages() {
         let (page, _) = ask(Request::get("/page"), Body::empty()).await;
-        assert!(
-            page.headers()[CONTENT_SECURITY_POLICY]
-                .to_str()
-                .unwrap()
-                .contains("default-src 'none'")
-        );
+        assert!(page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("default-src 'none'"));
         let (missing, _) = ask(Request::get("/missing"), Body::empty()).await;
         for headers in [page.headers(), missing.headers()] {
             assert_eq!(headers[X_CONTENT_TYPE_OPTIONS], "nosniff");
@@ -410,10 +392,7 @@ mod tests {
 
     fn assert_about(took: Duration, expected: Duration) {
         let early = expected.mul_f64(0.8);
-        assert!(
-            took >= early && took < expected + Duration::from_secs(2),
-            "{took:?}, not {expected:?}"
-        );
+        assert!(took >= early && took < expected + Duration::from_secs(2), "{took:?}, not {expected:?}");
     }
 
     #[tokio::test]
@@ -434,8 +413,7 @@ mod tests {
         let request = "GET /peer HTTP/1.1\r\nHost: x\r\n\r\n";
         let unchanged = "GET /v1/answer HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\n\r\n";
         let head = "HEAD /v1/answer HTTP/1.1\r\nHost: x\r\n\r\n";
-        let (got, took) =
-            drain(connect(&running, &[unchanged, head, request].concat()).await).await;
+        let (got, took) = drain(connect(&running, &[unchanged, head, request].concat()).await).await;
         assert_eq!(got.matches("HTTP/1.1 ").count(), 3, "{got}");
         assert!(got.starts_with("HTTP/1.1 304 Not Modified\r\n"), "{got}");
         assert!(got.contains("content-length: 2200\r\n"), "{got}");
@@ -447,8 +425,7 @@ mod tests {
     #[tokio::test]
     async fn a_hanging_handler_and_a_stalled_body_are_answered() {
         let running = start(short_limits());
-        let (got, _) =
-            drain(connect(&running, "GET /hang HTTP/1.1\r\nHost: x\r\n\r\n").await).await;
+        let (got, _) = drain(connect(&running, "GET /hang HTTP/1.1\r\nHost: x\r\n\r\n").await).await;
         assert!(got.starts_with("HTTP/1.1 503 "), "{got}");
         let stalled = "POST /push HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123";
         let (got, _) = drain(connect(&running, stalled).await).await;
@@ -476,12 +453,9 @@ mod tests {
     #[tokio::test]
     async fn shutdown_does_not_wait_for_a_half_sent_header() {
         let slow = Duration::from_secs(20);
-        let limits =
-            ServerLimits { header: slow, first_byte: slow, keep_alive: slow, ..short_limits() };
+        let limits = ServerLimits { header: slow, first_byte: slow, keep_alive: slow, ..short_limits() };
         let running = start(limits);
-        let mut half =
-            connect(&running, "GET /peer HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: ")
-                .await;
+        let mut half = connect(&running, "GET /peer HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: ").await;
         half.read_exact(&mut [0; 12]).await.unwrap();
         let begun = Instant::now();
         running.stop.send(()).unwrap();
@@ -496,10 +470,7 @@ mod tests {
         let running = start(limits);
         let client = connect(&running, "GET /hang HTTP/1.1\r\nHost: x\r\n\r\n").await;
         // The answer to a second connection shows that the first has been accepted.
-        drain(
-            connect(&running, "GET /peer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await,
-        )
-        .await;
+        drain(connect(&running, "GET /peer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await).await;
         running.stop.send(()).unwrap();
         assert!(drain(client).await.0.starts_with("HTTP/1.1 503 "));
         running.server.await.unwrap().unwrap();

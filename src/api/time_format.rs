@@ -122,8 +122,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
@@ -252,10 +251,7 @@ mod tests {
     fn they_are_json_text() {
         let day = Day::parse("2024-03-01").unwrap();
         let row = (At(day.start()), Date(day));
-        assert_eq!(
-            serde_json::to_string(&row).unwrap(),
-            r#"["2024-03-01T00:00:00Z","2024-03-01"]"#
-        );
+        assert_eq!(serde_json::to_string(&row).unwrap(), r#"["2024-03-01T00:00:00Z","2024-03-01"]"#);
     }
 
     #[test]

@@ -68,7 +68,9 @@ impl View {
         let head = snapshot.stored.head.number;
         if let Some(batch) = batch.filter(|&batch| batch > head) {
             let detail = format!("No snapshot {batch}; the newest is {head}.");
-            return Err(Problem::new(Code::UnknownSnapshot, detail).at_parameter("snapshot", "is beyond the newest one"));
+            return Err(
+                Problem::new(Code::UnknownSnapshot, detail).at_parameter("snapshot", "is beyond the newest one")
+            );
         }
         let recorded = basis == Some("recorded");
         let stored_by = if recorded { snapshot.stored.batch_recorded_by(at) } else { head };
@@ -95,13 +97,7 @@ impl View {
     /// The view of the newest knowledge.
     #[must_use]
     pub fn of_snapshot(snapshot: Arc<Snapshot>) -> Self {
-        Self {
-            moment: snapshot.moment(),
-            as_of: None,
-            knowledge: Knowledge::Latest,
-            is_permanent: false,
-            snapshot,
-        }
+        Self { moment: snapshot.moment(), as_of: None, knowledge: Knowledge::Latest, is_permanent: false, snapshot }
     }
 
     /// The same snapshot seen from a moment that a cursor was bound to.

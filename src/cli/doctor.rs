@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use super::database;
 use crate::config::DatabaseChoice;
+use crate::store::StoreError;
 use crate::store::database::find_mode;
 use crate::store::doctor::{Facts, read_facts};
-use crate::store::StoreError;
 
 /// One line of the table.
 struct Check {

@@ -45,8 +45,8 @@ pub async fn demo(listen: &ListenArgs, choice: DatabaseChoice, seed: u32) -> any
 
 async fn run(listen: &ListenArgs, choice: DatabaseChoice, mode: Mode) -> anyhow::Result<()> {
     let address = listen.address()?;
-    let listener = TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address}; choose another --port"))?;
+    let listener =
+        TcpListener::bind(address).with_context(|| format!("cannot listen on {address}; choose another --port"))?;
     let address = listener.local_addr()?;
     let database = database::open(choice).await?;
     let published = Arc::new(Published::default());

@@ -241,10 +241,8 @@ mod tests {
     #[test]
     fn another_value_under_a_stored_time_was_seen_now() {
         let versions = store(&[vec![row(1.0, Some(5))], vec![row(2.0, Some(5))], vec![row(2.0, Some(5))]]);
-        let expected = [
-            (day(5), Reading::Value(1.0), Basis::Published),
-            (day(102), Reading::Value(2.0), Basis::Observed),
-        ];
+        let expected =
+            [(day(5), Reading::Value(1.0), Basis::Published), (day(102), Reading::Value(2.0), Basis::Observed)];
         assert_eq!(facts(&versions), expected);
     }
 

@@ -100,42 +100,146 @@ const fn derived(
     definition: &'static str,
     formula: &'static str,
 ) -> Metric {
-    Metric {
-        slug,
-        unit,
-        kind,
-        origin: Origin::Derived { method },
-        definition,
-        formula: Some(formula),
-        plausible: ANY,
-    }
+    Metric { slug, unit, kind, origin: Origin::Derived { method }, definition, formula: Some(formula), plausible: ANY }
 }
 
 /// Every metric, raw ones first, in the order in which the catalog is shown.
 pub const METRICS: &[Metric] = &[
     raw("price_usd", "USD", Kind::Price, (0.000_1, 100_000_000.0), "Price of one bitcoin at the end of the UTC day."),
-    raw("hashrate_h_per_s", "H/s", Kind::Rate, (0.0, 1e24), "Mean network hashrate of the day, implied by the day's blocks and their difficulty; noisy from day to day."),
+    raw(
+        "hashrate_h_per_s",
+        "H/s",
+        Kind::Rate,
+        (0.0, 1e24),
+        "Mean network hashrate of the day, implied by the day's blocks and their difficulty; noisy from day to day.",
+    ),
     raw("difficulty", "1", Kind::Rate, (1.0, 1e18), "Relative difficulty (genesis = 1), mean over the day's blocks."),
     raw("block_count", "blocks", Kind::Flow, (0.0, 2_000.0), "Blocks of the main chain that belong to the day."),
     raw("issuance_btc", "BTC", Kind::Flow, (0.0, 100_000.0), "New coins issued in the day's blocks, without fees."),
     raw("fees_btc", "BTC", Kind::Flow, (0.0, 20_000.0), "Transaction fees paid in the day's blocks."),
     raw("supply_btc", "BTC", Kind::Stock, ALL_COINS, "Coins issued up to the end of the day."),
-    raw("exchange_inflow_btc", "BTC", Kind::Flow, ALL_COINS, "Coins sent to known exchange addresses during the day, by any sender."),
-    raw("miner_outflow_btc", "BTC", Kind::Flow, ALL_COINS, "Coins sent by miner addresses to outside the set, as the publisher clusters them; compare changes, not levels between publishers."),
-    raw("miner_inflow_btc", "BTC", Kind::Flow, ALL_COINS, "Coins received by miner addresses from outside the set, as the publisher clusters them."),
-    raw("miner_reserve_btc", "BTC", Kind::Stock, ALL_COINS, "Balance of miner addresses at the end of the day, as the publisher clusters them."),
-    raw("miner_to_exchange_btc", "BTC", Kind::Flow, ALL_COINS, "Coins sent from miner addresses to labelled exchange addresses: a lower bound by construction."),
-    raw("power_price_usd_per_mwh", "USD/MWh", Kind::Price, (-10_000.0, 20_000.0), "Wholesale price of electricity at a hub; may be negative."),
-    derived("hashprice_usd_per_ph_day", "USD/PH/day", Kind::Price, "day", "Realised revenue of one petahash per second of hashrate over the UTC day, in US dollars.", "(issuance_btc + fees_btc) / (hashrate_h_per_s / 1e15) * price_usd"),
-    derived("hashprice_btc_per_ph_day", "BTC/PH/day", Kind::Price, "day", "Realised revenue of one petahash per second of hashrate over the UTC day, in bitcoin.", "(issuance_btc + fees_btc) / (hashrate_h_per_s / 1e15)"),
-    derived("hashprice_spot_usd_per_ph_day", "USD/PH/day", Kind::Price, "spot_144", "Expected revenue of one petahash per second at the next block: its subsidy plus the mean fees of the last 144 blocks, at its difficulty.", "86400 * 1e15 * (subsidy + mean fees of 144 blocks) / (difficulty * 2^32) * price_usd"),
-    derived("hashprice_ma7_usd_per_ph_day", "USD/PH/day", Kind::Price, "ma7", "Mean of the day's hashprice and the six days before.", "mean of hashprice_usd_per_ph_day over 7 days"),
-    derived("hashprice_rev_hr7_usd_per_ph_day", "USD/PH/day", Kind::Price, "rev_over_hr7", "The day's revenue over the mean hashrate of seven days. Luck does not cancel here: a day of 156 blocks reads 8.3 % high, so do not compare it with a vendor's spot index.", "(issuance_btc + fees_btc) * price_usd / (mean hashrate_h_per_s over 7 days / 1e15)"),
-    derived("hashprice_percentile_365d", "1", Kind::Ratio, "levels-v1", "Mid-rank of the day's hashprice among the last 365 days, today included: 0 the lowest, 1 the highest.", "(days below + 0.5 * days equal) / days"),
-    derived("hashprice_drawdown_365d", "1", Kind::Ratio, "levels-v1", "How far the day's hashprice stands under its highest day of the last 365.", "1 - hashprice / max over 365 days"),
-    derived("hashprice_z_log_365d", "1", Kind::Ratio, "levels-v1", "Standard deviations of the log of hashprice from its mean over 365 days (population deviation).", "(ln h - mean(ln h)) / sd(ln h)"),
-    derived("hashprice_z_robust_365d", "1", Kind::Ratio, "levels-v1", "The same with median and 1.4826 times the median absolute deviation, which a few extreme days do not move.", "(ln h - median(ln h)) / (1.4826 * MAD(ln h))"),
-    derived("hashprice_change_7d", "1", Kind::Ratio, "day", "Change of the day's hashprice against seven days before.", "h(t) / h(t-7) - 1"),
+    raw(
+        "exchange_inflow_btc",
+        "BTC",
+        Kind::Flow,
+        ALL_COINS,
+        "Coins sent to known exchange addresses during the day, by any sender.",
+    ),
+    raw(
+        "miner_outflow_btc",
+        "BTC",
+        Kind::Flow,
+        ALL_COINS,
+        "Coins sent by miner addresses to outside the set, as the publisher clusters them; compare changes, not levels between publishers.",
+    ),
+    raw(
+        "miner_inflow_btc",
+        "BTC",
+        Kind::Flow,
+        ALL_COINS,
+        "Coins received by miner addresses from outside the set, as the publisher clusters them.",
+    ),
+    raw(
+        "miner_reserve_btc",
+        "BTC",
+        Kind::Stock,
+        ALL_COINS,
+        "Balance of miner addresses at the end of the day, as the publisher clusters them.",
+    ),
+    raw(
+        "miner_to_exchange_btc",
+        "BTC",
+        Kind::Flow,
+        ALL_COINS,
+        "Coins sent from miner addresses to labelled exchange addresses: a lower bound by construction.",
+    ),
+    raw(
+        "power_price_usd_per_mwh",
+        "USD/MWh",
+        Kind::Price,
+        (-10_000.0, 20_000.0),
+        "Wholesale price of electricity at a hub; may be negative.",
+    ),
+    derived(
+        "hashprice_usd_per_ph_day",
+        "USD/PH/day",
+        Kind::Price,
+        "day",
+        "Realised revenue of one petahash per second of hashrate over the UTC day, in US dollars.",
+        "(issuance_btc + fees_btc) / (hashrate_h_per_s / 1e15) * price_usd",
+    ),
+    derived(
+        "hashprice_btc_per_ph_day",
+        "BTC/PH/day",
+        Kind::Price,
+        "day",
+        "Realised revenue of one petahash per second of hashrate over the UTC day, in bitcoin.",
+        "(issuance_btc + fees_btc) / (hashrate_h_per_s / 1e15)",
+    ),
+    derived(
+        "hashprice_spot_usd_per_ph_day",
+        "USD/PH/day",
+        Kind::Price,
+        "spot_144",
+        "Expected revenue of one petahash per second at the next block: its subsidy plus the mean fees of the last 144 blocks, at its difficulty.",
+        "86400 * 1e15 * (subsidy + mean fees of 144 blocks) / (difficulty * 2^32) * price_usd",
+    ),
+    derived(
+        "hashprice_ma7_usd_per_ph_day",
+        "USD/PH/day",
+        Kind::Price,
+        "ma7",
+        "Mean of the day's hashprice and the six days before.",
+        "mean of hashprice_usd_per_ph_day over 7 days",
+    ),
+    derived(
+        "hashprice_rev_hr7_usd_per_ph_day",
+        "USD/PH/day",
+        Kind::Price,
+        "rev_over_hr7",
+        "The day's revenue over the mean hashrate of seven days. Luck does not cancel here: a day of 156 blocks reads 8.3 % high, so do not compare it with a vendor's spot index.",
+        "(issuance_btc + fees_btc) * price_usd / (mean hashrate_h_per_s over 7 days / 1e15)",
+    ),
+    derived(
+        "hashprice_percentile_365d",
+        "1",
+        Kind::Ratio,
+        "levels-v1",
+        "Mid-rank of the day's hashprice among the last 365 days, today included: 0 the lowest, 1 the highest.",
+        "(days below + 0.5 * days equal) / days",
+    ),
+    derived(
+        "hashprice_drawdown_365d",
+        "1",
+        Kind::Ratio,
+        "levels-v1",
+        "How far the day's hashprice stands under its highest day of the last 365.",
+        "1 - hashprice / max over 365 days",
+    ),
+    derived(
+        "hashprice_z_log_365d",
+        "1",
+        Kind::Ratio,
+        "levels-v1",
+        "Standard deviations of the log of hashprice from its mean over 365 days (population deviation).",
+        "(ln h - mean(ln h)) / sd(ln h)",
+    ),
+    derived(
+        "hashprice_z_robust_365d",
+        "1",
+        Kind::Ratio,
+        "levels-v1",
+        "The same with median and 1.4826 times the median absolute deviation, which a few extreme days do not move.",
+        "(ln h - median(ln h)) / (1.4826 * MAD(ln h))",
+    ),
+    derived(
+        "hashprice_change_7d",
+        "1",
+        Kind::Ratio,
+        "day",
+        "Change of the day's hashprice against seven days before.",
+        "h(t) / h(t-7) - 1",
+    ),
 ];
 
 #[cfg(test)]
@@ -145,7 +249,11 @@ mod tests {
     #[test]
     fn slugs_are_unique_and_snake_case() {
         for (index, metric) in METRICS.iter().enumerate() {
-            assert!(metric.slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'), "{}", metric.slug);
+            assert!(
+                metric.slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+                "{}",
+                metric.slug
+            );
             assert!(METRICS[..index].iter().all(|other| other.slug != metric.slug), "{} twice", metric.slug);
             assert_eq!(metric.formula.is_some(), metric.method().is_some(), "{}", metric.slug);
         }

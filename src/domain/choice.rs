@@ -338,7 +338,13 @@ impl<'w, 'a> Walk<'w, 'a> {
         for rank in 0..self.ranked.len() {
             let (index, _, running) = &mut self.ranked[rank];
             let has_value = self.group.candidates[*index].has_value(period, self.moment);
-            *running = if has_value { *running + 1 } else if is_seen { 0 } else { *running };
+            *running = if has_value {
+                *running + 1
+            } else if is_seen {
+                0
+            } else {
+                *running
+            };
             if has_value && first_with_value.is_none() {
                 first_with_value = Some(rank);
             }
@@ -556,14 +562,18 @@ mod tests {
         let before = picture(&[first.clone(), second.clone()], early);
         let mut third = log("third", [12]);
         third = SeriesLog::empty(third.key.clone()).with_rows(
-            log("third", [12]).periods().map(|period| StoredRow {
-                period_start: period.start,
-                period_end: period.end,
-                version: Version { batch: 2, ..period.versions[0].clone() },
-            }).collect(),
+            log("third", [12])
+                .periods()
+                .map(|period| StoredRow {
+                    period_start: period.start,
+                    period_end: period.end,
+                    version: Version { batch: 2, ..period.versions[0].clone() },
+                })
+                .collect(),
         );
         let after = picture(&[first, second, third], early);
-        let without_the_new_day: String = after.chars().enumerate().filter(|&(day, _)| day != 12).map(|(_, c)| c).collect();
+        let without_the_new_day: String =
+            after.chars().enumerate().filter(|&(day, _)| day != 12).map(|(_, c)| c).collect();
         assert_eq!(without_the_new_day, before);
     }
 
@@ -579,7 +589,8 @@ mod tests {
             let mut known_at = end;
             for _ in 0..draw(4) {
                 known_at = known_at.plus(Span::HOUR.times(i64::try_from(draw(90)).unwrap() + 1));
-                let reading = if draw(4) == 0 { crate::domain::append::withdrawal("withdrawn") } else { Reading::Value(1.0) };
+                let reading =
+                    if draw(4) == 0 { crate::domain::append::withdrawal("withdrawn") } else { Reading::Value(1.0) };
                 let version = Version { known_at, batch: 1, reading, basis: Basis::Published };
                 rows.push(StoredRow { period_start: Day::from_epoch_days(day).start(), period_end: end, version });
             }

@@ -107,9 +107,7 @@ impl NetworkMetric {
     const fn reach(self) -> Reach {
         match self {
             Self::HashpriceUsd | Self::HashpriceBtc => Reach::Window(WindowRule::moving_average(1)),
-            Self::Ma7 | Self::RevenueOverHashrate7 => {
-                Reach::Window(WindowRule::moving_average(hashprice::WEEK_DAYS))
-            }
+            Self::Ma7 | Self::RevenueOverHashrate7 => Reach::Window(WindowRule::moving_average(hashprice::WEEK_DAYS)),
             Self::Percentile | Self::Drawdown => Reach::Window(hashprice::rank_rule(LONGEST_WINDOW)),
             Self::ZLog => Reach::Window(hashprice::mean_rule(LONGEST_WINDOW)),
             Self::ZRobust => Reach::Window(hashprice::median_rule(LONGEST_WINDOW)),
@@ -306,14 +304,25 @@ impl<'a> NetworkHistory<'a> {
 
     /// When each day of a metric was first computable, in V(T, S); `None` where it never was.
     #[must_use]
-    pub fn first_computable(&self, metric: NetworkMetric, days: Range<usize>, moment: Moment) -> Vec<Option<Timestamp>> {
+    pub fn first_computable(
+        &self,
+        metric: NetworkMetric,
+        days: Range<usize>,
+        moment: Moment,
+    ) -> Vec<Option<Timestamp>> {
         let first = FirstServed::new(self, metric, days.clone(), moment);
         days.map(|day| first.computable(metric, day)).collect()
     }
 
     /// One value on V(T, S), computed from the days in its reach alone.
     #[must_use]
-    pub fn value_at(&self, metric: NetworkMetric, day: usize, moment: Moment, scratch: &mut Scratch) -> Result<f64, Missing> {
+    pub fn value_at(
+        &self,
+        metric: NetworkMetric,
+        day: usize,
+        moment: Moment,
+        scratch: &mut Scratch,
+    ) -> Result<f64, Missing> {
         let view = self.view_of(day.saturating_sub(LONGEST_WINDOW - 1)..day + 1, moment);
         view.value(metric, day, scratch)
     }
@@ -441,8 +450,7 @@ impl NetworkView<'_, '_> {
     /// Whether a day's row is withheld because one of its own inputs may still come.
     #[must_use]
     pub fn is_pending(&self, metric: NetworkMetric, day: usize) -> bool {
-        self.chain.served(day) == Served::Pending
-            || (metric.needs_price() && self.price.served(day) == Served::Pending)
+        self.chain.served(day) == Served::Pending || (metric.needs_price() && self.price.served(day) == Served::Pending)
     }
 
     /// Days of the metric's series in this view: from its first value to the newest day that
@@ -536,9 +544,7 @@ impl KnownTimes {
     }
 
     fn after(&self, metric: NetworkMetric, day: usize, instant: Timestamp) -> BTreeSet<Timestamp> {
-        self.lists(metric, day)
-            .flat_map(|times| times.iter().rev().take_while(|&&at| at > instant).copied())
-            .collect()
+        self.lists(metric, day).flat_map(|times| times.iter().rev().take_while(|&&at| at > instant).copied()).collect()
     }
 
     fn count_after(&self, metric: NetworkMetric, day: usize, instant: Timestamp) -> usize {

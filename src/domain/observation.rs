@@ -192,7 +192,6 @@ impl<'a> Period<'a> {
     pub fn value(self, moment: Moment) -> Option<f64> {
         self.visible(moment).next_back()?.reading.value()
     }
-
 }
 
 impl SeriesLog {
@@ -285,12 +284,7 @@ mod tests {
         StoredRow {
             period_start: at(period),
             period_end: at(period + 1),
-            version: Version {
-                known_at: at(known),
-                batch,
-                reading: Reading::Value(value),
-                basis: Basis::Published,
-            },
+            version: Version { known_at: at(known), batch, reading: Reading::Value(value), basis: Basis::Published },
         }
     }
 

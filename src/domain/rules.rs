@@ -120,9 +120,8 @@ impl RuleBook {
     /// batch that wrote it: no view exists without rules.
     #[must_use]
     pub fn in_force(&self, moment: Moment) -> &SourceRules {
-        let visible = |version: &&SourceRulesVersion| {
-            version.effective_at <= moment.at && version.batch <= moment.batch
-        };
+        let visible =
+            |version: &&SourceRulesVersion| version.effective_at <= moment.at && version.batch <= moment.batch;
         &self.later.iter().rev().find(visible).unwrap_or(&self.first).rules
     }
 

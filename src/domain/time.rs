@@ -78,10 +78,7 @@ impl Timestamp {
     /// The instant of an epoch second, or `None` outside the years 1970 to 9999.
     #[must_use]
     pub fn from_epoch_seconds(seconds: i64) -> Option<Self> {
-        seconds
-            .checked_mul(Span::SECOND.0)
-            .map(Self)
-            .filter(|at| (Self::MIN..=Self::MAX).contains(at))
+        seconds.checked_mul(Span::SECOND.0).map(Self).filter(|at| (Self::MIN..=Self::MAX).contains(at))
     }
 
     /// The UTC day that holds this instant.
@@ -146,11 +143,7 @@ impl From<Timestamp> for DateTime<Utc> {
 impl fmt::Display for Timestamp {
     /// RFC 3339 with `Z` and no more fractional digits than needed: none, or six.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let format = if self.0.rem_euclid(Span::SECOND.0) == 0 {
-            SecondsFormat::Secs
-        } else {
-            SecondsFormat::Micros
-        };
+        let format = if self.0.rem_euclid(Span::SECOND.0) == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };
         f.write_str(&DateTime::<Utc>::from(*self).to_rfc3339_opts(format, true))
     }
 }
@@ -197,7 +190,8 @@ impl Day {
     pub fn parse(text: &str) -> Result<Self, NotATime> {
         let refused = || NotATime(text.to_owned());
         // chrono alone would also take `2024- 1- 1` and `+2024-1-1`.
-        let shape = |(place, byte): (usize, u8)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+        let shape =
+            |(place, byte): (usize, u8)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
         if text.len() != 10 || !text.bytes().enumerate().all(shape) {
             return Err(refused());
         }
@@ -239,7 +233,17 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "2024-02-30", "2024-2-3", "2024- 2- 3", "+2024-2-3", "1969-12-31", "2024-01-01T00:00:00", "now", "+12024-01-01"] {
+        for text in [
+            "",
+            "2024-02-30",
+            "2024-2-3",
+            "2024- 2- 3",
+            "+2024-2-3",
+            "1969-12-31",
+            "2024-01-01T00:00:00",
+            "now",
+            "+12024-01-01",
+        ] {
             assert!(Timestamp::parse(text).is_err(), "{text}");
         }
     }

@@ -35,7 +35,10 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
 pub enum Mode {
     Live,
     /// A world made from a seed, whose first day that is not over is the anchor.
-    Simulated { seed: i64, anchor: Day },
+    Simulated {
+        seed: i64,
+        anchor: Day,
+    },
 }
 
 impl Mode {
@@ -65,9 +68,7 @@ pub async fn find_mode(connection: &mut PgConnection) -> Result<Option<Mode>, St
     match (row.mode.as_str(), row.seed, row.anchor_date) {
         ("live", ..) => Ok(Some(Mode::Live)),
         ("simulated", Some(seed), Some(anchor)) => Ok(Some(Mode::Simulated { seed, anchor: day_of(anchor) })),
-        (other, ..) => {
-            Err(StoreError::Unexpected { table: "database_mode", column: "mode", found: other.to_owned() })
-        }
+        (other, ..) => Err(StoreError::Unexpected { table: "database_mode", column: "mode", found: other.to_owned() }),
     }
 }
 

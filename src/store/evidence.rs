@@ -84,11 +84,7 @@ async fn insert_raw(
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
-pub async fn quarantine(
-    connection: &mut PgConnection,
-    run_id: i64,
-    records: &[Quarantined],
-) -> Result<(), StoreError> {
+pub async fn quarantine(connection: &mut PgConnection, run_id: i64, records: &[Quarantined]) -> Result<(), StoreError> {
     for record in records {
         let cut: String = record.record.chars().take(RECORD_LIMIT).filter(|&character| character != '\0').collect();
         let fingerprint = fingerprint(record);

@@ -172,8 +172,7 @@ struct ObservationRow {
 
 impl ObservationRow {
     fn into_stored(self) -> Result<(i32, StoredRow), StoreError> {
-        let unexpected =
-            |column, found| StoreError::Unexpected { table: "observation", column, found };
+        let unexpected = |column, found| StoreError::Unexpected { table: "observation", column, found };
         let reading = match (self.value, self.reason) {
             (Some(value), _) => Reading::Value(value),
             (None, Some(reason)) => withdrawal(&reason),
@@ -181,8 +180,7 @@ impl ObservationRow {
         };
         let basis = Basis::from_name(&self.known_basis).ok_or_else(|| unexpected("known_basis", self.known_basis))?;
         let version = Version { known_at: self.known_at.into(), batch: self.batch, reading, basis };
-        let row =
-            StoredRow { period_start: self.period_start.into(), period_end: self.period_end.into(), version };
+        let row = StoredRow { period_start: self.period_start.into(), period_end: self.period_end.into(), version };
         Ok((self.series_id, row))
     }
 }
@@ -207,11 +205,8 @@ pub async fn list_series(connection: &mut PgConnection) -> Result<Vec<StoredSeri
     .await?;
     rows.into_iter()
         .map(|row| {
-            let unexpected = |column, found: &str| StoreError::Unexpected {
-                table: "series",
-                column,
-                found: found.to_owned(),
-            };
+            let unexpected =
+                |column, found: &str| StoreError::Unexpected { table: "series", column, found: found.to_owned() };
             let metric = find_metric(&row.metric).ok_or_else(|| unexpected("metric", &row.metric))?;
             let resolution =
                 Resolution::from_name(&row.resolution).ok_or_else(|| unexpected("resolution", &row.resolution))?;

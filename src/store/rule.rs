@@ -50,11 +50,7 @@ impl From<SourcesBody> for SourceRules {
             metric: body.metric,
             lag: Span::SECOND.times(body.lag_seconds),
         };
-        Self {
-            priority: body.priority,
-            lags: body.lags.into_iter().map(lag).collect(),
-            restating: body.restating,
-        }
+        Self { priority: body.priority, lags: body.lags.into_iter().map(lag).collect(), restating: body.restating }
     }
 }
 

@@ -171,8 +171,8 @@ impl Import<'_> {
     async fn read_coinmetrics(&mut self) -> Result<(), ImportError> {
         let mut reader = csv_reader(self.open()?);
         let header = self.header(&mut reader)?;
-        let columns = coinmetrics::wire::Columns::of(&header)
-            .map_err(|error| self.not_this_format(error.to_string()))?;
+        let columns =
+            coinmetrics::wire::Columns::of(&header).map_err(|error| self.not_this_format(error.to_string()))?;
         self.read_csv(reader, header.len(), |record| coinmetrics::normalize::normalize(&columns, record)).await
     }
 
@@ -187,8 +187,10 @@ impl Import<'_> {
                 return Err(self.not_this_format(format!("no column `{required}` in the first line {found:?}")));
             }
         }
-        self.read_csv(reader, header.len(), |record| one(observations::normalize::normalize(&by_column(&columns, record))))
-            .await
+        self.read_csv(reader, header.len(), |record| {
+            one(observations::normalize::normalize(&by_column(&columns, record)))
+        })
+        .await
     }
 
     fn header(&self, reader: &mut csv::Reader<File>) -> Result<StringRecord, ImportError> {
@@ -269,7 +271,9 @@ impl Import<'_> {
             let period_changes = next.period_start != last.arrival.period_start;
             // The rows of one series and period stay together, even past the usual size of a batch.
             let series_changes = next.key != last.arrival.key;
-            if (full && (period_changes || series_changes)) || (self.pending.len() >= ROWS_BEFORE_CLOSING && period_changes) {
+            if (full && (period_changes || series_changes))
+                || (self.pending.len() >= ROWS_BEFORE_CLOSING && period_changes)
+            {
                 self.close_batch(done).await?;
             }
         }

@@ -3,10 +3,10 @@
 use sqlx::{Connection, PgConnection};
 
 use crate::domain::append::Arrival;
+use crate::store::StoreError;
 use crate::store::head::{record_batch, take_head};
 use crate::store::observation::{Appended, append};
 use crate::store::rule::read_rule_book;
-use crate::store::StoreError;
 
 /// Appends a payload as one batch; when it says nothing new, no batch has been.
 ///

@@ -151,7 +151,9 @@ async fn pages_walk_the_whole_series_once_in_both_directions() {
     let database = TestDatabase::new().await;
     database.append(&network_days("2020-01-01", 50)).await;
     let api = database.api().await;
-    for (first, newest_first) in [("/v1/series/fees_btc?limit=7", true), ("/v1/series/fees_btc?limit=7&start=2020-01-01", false)] {
+    for (first, newest_first) in
+        [("/v1/series/fees_btc?limit=7", true), ("/v1/series/fees_btc?limit=7&start=2020-01-01", false)]
+    {
         let mut dates: Vec<String> = Vec::new();
         let mut next = Some(first.to_owned());
         while let Some(address) = next {
@@ -162,7 +164,9 @@ async fn pages_walk_the_whole_series_once_in_both_directions() {
             dates = if newest_first { [rows, dates].concat() } else { [dates, rows].concat() };
             next = page["links"]["next"].as_str().map(str::to_owned);
             // New rows do not disturb a walk that has begun.
-            database.append(&[value("fees_btc", "coinmetrics", &format!("2020-03-{:02}", dates.len() % 28 + 1), 1.0, None)]).await;
+            database
+                .append(&[value("fees_btc", "coinmetrics", &format!("2020-03-{:02}", dates.len() % 28 + 1), 1.0, None)])
+                .await;
             api.refresh().await;
         }
         assert_eq!(dates.len(), if newest_first { 50 } else { dates.len() });
@@ -180,7 +184,13 @@ async fn staleness_flips_by_time_alone_and_bots_can_refuse_it() {
     // A series that is fresh today: yesterday's close, known at once.
     let yesterday = recorded.day().plus(-1);
     database
-        .append(&[value("price_usd", "coinmetrics", &yesterday.to_string(), 5.0, Some(&recorded.day().start().to_string()))])
+        .append(&[value(
+            "price_usd",
+            "coinmetrics",
+            &yesterday.to_string(),
+            5.0,
+            Some(&recorded.day().start().to_string()),
+        )])
         .await;
     let clock = Clock::manual(recorded.plus(Span::MINUTE));
     let api = Api::new(database.pool.clone(), clock.clone());
@@ -218,14 +228,22 @@ async fn nothing_stored_is_said_and_never_looks_calm() {
 async fn a_second_source_serves_what_the_first_lacks_and_rows_say_so() {
     let database = TestDatabase::new().await;
     database.append(&network_days("2020-01-01", 10)).await;
-    database.append(&[value("price_usd", "desk", "2020-01-20", 7.0, None), value("price_usd", "desk", "2020-01-05", 8.0, None)]).await;
+    database
+        .append(&[
+            value("price_usd", "desk", "2020-01-20", 7.0, None),
+            value("price_usd", "desk", "2020-01-05", 8.0, None),
+        ])
+        .await;
     let api = database.api().await;
     let rows = api.json("/v1/series/price_usd?start=2020-01-05").await["data"].clone();
     assert_eq!(rows[0]["source"], "coinmetrics");
     assert_eq!(rows.as_array().unwrap().last().unwrap()["source"], "desk");
     let only = api.json("/v1/series/price_usd?source=desk").await;
     assert_eq!(only["data"].as_array().unwrap().len(), 2);
-    assert_eq!(api.get("/v1/series/price_usd?source=dask").await.json()["detail"], "No source dask; did you mean desk?");
+    assert_eq!(
+        api.get("/v1/series/price_usd?source=dask").await.json()["detail"],
+        "No source dask; did you mean desk?"
+    );
 }
 
 #[tokio::test]
@@ -234,7 +252,12 @@ async fn a_rule_change_moves_views_from_then_on_only() {
     use sqlx::Connection as _;
 
     let database = TestDatabase::new().await;
-    database.append(&[value("price_usd", "coinmetrics", "2020-01-01", 1.0, None), value("price_usd", "desk", "2020-01-01", 2.0, None)]).await;
+    database
+        .append(&[
+            value("price_usd", "coinmetrics", "2020-01-01", 1.0, None),
+            value("price_usd", "desk", "2020-01-01", 2.0, None),
+        ])
+        .await;
     let api = database.api().await;
     let before = api.json("/v1/series/price_usd").await;
     assert_eq!(before["data"][0]["value"], 1);
@@ -297,7 +320,10 @@ async fn conditional_and_head_requests_cost_no_body() {
     let etag = full.header("etag").to_owned();
     let request = Request::get("/v1/series/price_usd").header("if-none-match", &etag).body(Body::empty()).unwrap();
     let unchanged = api.send(request).await;
-    assert_eq!((unchanged.status, unchanged.body.len(), unchanged.header("etag")), (StatusCode::NOT_MODIFIED, 0, etag.as_str()));
+    assert_eq!(
+        (unchanged.status, unchanged.body.len(), unchanged.header("etag")),
+        (StatusCode::NOT_MODIFIED, 0, etag.as_str())
+    );
     let head = api.send(Request::head("/v1/series/price_usd").body(Body::empty()).unwrap()).await;
     assert_eq!(head.header("content-length"), full.body.len().to_string());
     assert_eq!(head.body.len(), 0);

@@ -72,9 +72,8 @@ fn rows_with_explicit_distinct_times_commute() {
     });
     check(&strategy, async |database, case, (values, order)| {
         let known = |place: usize| format!("2020-02-{:02}T00:00:00Z", place + 1);
-        let row = |place: usize| {
-            value(METRIC, "any", "2020-01-01", f64::from(values[place]) + 1.0, Some(&known(place)))
-        };
+        let row =
+            |place: usize| value(METRIC, "any", "2020-01-01", f64::from(values[place]) + 1.0, Some(&known(place)));
         let (straight, shuffled) = (format!("straight{case}"), format!("shuffled{case}"));
         let all: Vec<Arrival> = (0..values.len()).map(row).collect();
         database.append(&from_source(&all, &straight)).await;
@@ -189,7 +188,12 @@ async fn two_values_for_one_period_in_a_payload_are_both_refused() {
 async fn stored_rows_cannot_be_changed_or_removed() {
     let database = TestDatabase::new().await;
     database.append(&[withdrawn(METRIC, "desk", "2020-01-01", "never was")]).await;
-    for statement in ["update observation set value = 1, reason = null", "delete from observation", "truncate observation", "delete from batch"] {
+    for statement in [
+        "update observation set value = 1, reason = null",
+        "delete from observation",
+        "truncate observation",
+        "delete from batch",
+    ] {
         let refused = sqlx::raw_sql(statement).execute(&database.pool).await;
         assert!(refused.unwrap_err().to_string().contains("never changed"), "{statement}");
     }

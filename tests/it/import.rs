@@ -34,9 +34,17 @@ async fn good_lines_are_stored_and_bad_ones_set_aside_with_file_and_line() {
     let summary = import_file(&database, Format::ObservationsCsv, &path).await;
     assert_eq!((summary.lines, summary.counts.stored, summary.counts.quarantined), (9, 3, 6));
     let set_aside: Vec<(i64, String, String)> =
-        sqlx::query_as("select line, reason, file from quarantine order by line").fetch_all(&database.pool).await.unwrap();
+        sqlx::query_as("select line, reason, file from quarantine order by line")
+            .fetch_all(&database.pool)
+            .await
+            .unwrap();
     let expected = [
-        (3, "not_a_number"), (4, "unknown_metric"), (5, "bad_record"), (7, "period_not_closed"), (8, "known_in_future"), (9, "empty_value"),
+        (3, "not_a_number"),
+        (4, "unknown_metric"),
+        (5, "bad_record"),
+        (7, "period_not_closed"),
+        (8, "known_in_future"),
+        (9, "empty_value"),
     ];
     let expected: Vec<_> = expected.map(|(line, reason)| (line, reason.to_owned(), "own.csv".to_owned())).to_vec();
     assert_eq!(set_aside, expected);

@@ -11,8 +11,15 @@ use crate::harness::{Api, Directory, TestDatabase, network_days, value};
 /// Addresses over raw and derived series, vintages, forms and views.
 fn addresses() -> Vec<String> {
     let metrics = [
-        "price_usd", "fees_btc", "hashprice_usd_per_ph_day", "hashprice_btc_per_ph_day", "hashprice_ma7_usd_per_ph_day",
-        "hashprice_percentile_365d", "hashprice_drawdown_365d", "hashprice_z_log_365d", "hashprice_z_robust_365d",
+        "price_usd",
+        "fees_btc",
+        "hashprice_usd_per_ph_day",
+        "hashprice_btc_per_ph_day",
+        "hashprice_ma7_usd_per_ph_day",
+        "hashprice_percentile_365d",
+        "hashprice_drawdown_365d",
+        "hashprice_z_log_365d",
+        "hashprice_z_robust_365d",
         "hashprice_change_7d",
     ];
     let moments = ["2018-03-01", "2018-08-01", "2019-01-01", "2020-01-01"];

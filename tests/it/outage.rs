@@ -93,7 +93,9 @@ async fn current_values_go_on_while_the_database_is_stopped_at_once() {
             let (failures, answered, degraded) = (failures.clone(), answered.clone(), degraded.clone());
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
-                    for path in ["/v1/latest", "/v1/hashprice", "/v1/series/price_usd", "/v1/hashprice?as_of=2020-01-20"] {
+                    for path in
+                        ["/v1/latest", "/v1/hashprice", "/v1/series/price_usd", "/v1/hashprice?as_of=2020-01-20"]
+                    {
                         let answer = get(&address, path).await;
                         answered.fetch_add(1, Ordering::Relaxed);
                         failures.fetch_add(usize::from(!answer.starts_with("HTTP/1.1 200")), Ordering::Relaxed);

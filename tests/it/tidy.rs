@@ -7,8 +7,22 @@ use std::process::Command;
 const FORBIDDEN: [(&str, &[&str]); 5] = [
     (
         "domain",
-        &["crate::api", "crate::store", "crate::sources", "crate::worker", "crate::simulated", "crate::clock",
-          "crate::cli", "crate::config", "serde", "sqlx", "axum", "reqwest", "tokio", "rand"],
+        &[
+            "crate::api",
+            "crate::store",
+            "crate::sources",
+            "crate::worker",
+            "crate::simulated",
+            "crate::clock",
+            "crate::cli",
+            "crate::config",
+            "serde",
+            "sqlx",
+            "axum",
+            "reqwest",
+            "tokio",
+            "rand",
+        ],
     ),
     ("sources", &["crate::store", "crate::api", "crate::worker", "crate::cli", "crate::clock", "sqlx", "axum"]),
     ("simulated", &["crate::store", "crate::api", "crate::worker", "crate::cli", "crate::clock", "sqlx"]),
@@ -34,7 +48,10 @@ fn names(line: &str, path: &str) -> bool {
         let before = code[..place].chars().next_back();
         let after = &code[place + path.len()..];
         let begins = before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != ':');
-        begins && (after.starts_with("::") || (code.trim_start().starts_with("use ") && !after.starts_with(|c: char| c.is_alphanumeric() || c == '_')))
+        begins
+            && (after.starts_with("::")
+                || (code.trim_start().starts_with("use ")
+                    && !after.starts_with(|c: char| c.is_alphanumeric() || c == '_')))
     })
 }
 
@@ -84,7 +101,8 @@ fn sample_environment_is_accepted() {
         .filter_map(|line| line.split_once('='))
         .filter(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
         .collect();
-    for needed in ["DATABASE_URL", "MINER_SIGNALS_DATA_DIR", "MINER_SIGNALS_PORT", "MINER_SIGNALS_LOG_FORMAT", "PG_BIN"] {
+    for needed in ["DATABASE_URL", "MINER_SIGNALS_DATA_DIR", "MINER_SIGNALS_PORT", "MINER_SIGNALS_LOG_FORMAT", "PG_BIN"]
+    {
         assert!(variables.iter().any(|(name, _)| *name == needed), "{needed} is missing from .env.sample");
     }
     // With every value of the sample set, the command line is read and its help is printed.

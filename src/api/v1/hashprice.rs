@@ -102,9 +102,7 @@ fn hashprice(question: &Question) -> Result<Content, Problem> {
     };
     answer.spot_reason = Some("no_blocks");
     // The dates of real halvings say nothing about a simulated chain.
-    answer.post_halving = day
-        .filter(|_| !view.is_simulated())
-        .map(|day| post_halving(history.day(day), &HALVING_DAYS));
+    answer.post_halving = day.filter(|_| !view.is_simulated()).map(|day| post_halving(history.day(day), &HALVING_DAYS));
     if let Some(date) = date {
         answer.date = Some(Date(date));
     }

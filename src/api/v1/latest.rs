@@ -108,10 +108,8 @@ fn one(question: &Question) -> Result<Content, Problem> {
 
 /// The metrics that a subject has: those with stored rows, and for the network what is derived.
 fn metrics_of(question: &Question, subject: &str) -> Vec<&'static Metric> {
-    let seen: BTreeSet<&str> = logs_seen(&question.view)
-        .filter(|log| log.key.subject == subject)
-        .map(|log| log.key.metric.slug)
-        .collect();
+    let seen: BTreeSet<&str> =
+        logs_seen(&question.view).filter(|log| log.key.subject == subject).map(|log| log.key.metric.slug).collect();
     let has = |metric: &&'static Metric| match metric.origin {
         Origin::Derived { .. } => subject == "btc",
         Origin::Raw => seen.contains(metric.slug),

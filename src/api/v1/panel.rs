@@ -64,7 +64,8 @@ fn panel(question: &Question) -> Result<Content, Problem> {
     let mut sources = BTreeSet::new();
     let mut whole: Option<Freshness> = None;
     for metric in &metrics {
-        let material = Material::gather(&question.view, Wanted { metric, subject, source, resolution: Resolution::Day });
+        let material =
+            Material::gather(&question.view, Wanted { metric, subject, source, resolution: Resolution::Day });
         let series = material.series();
         sources.extend(sources_of(&series.newest().into_iter().collect::<Vec<_>>()));
         let freshness = series.freshness();
@@ -82,7 +83,8 @@ fn panel(question: &Question) -> Result<Content, Problem> {
         };
         columns.push(column);
     }
-    let days: Vec<Day> = columns.iter().flat_map(|column| column.keys().copied()).collect::<BTreeSet<_>>().into_iter().collect();
+    let days: Vec<Day> =
+        columns.iter().flat_map(|column| column.keys().copied()).collect::<BTreeSet<_>>().into_iter().collect();
     let (range, next_cursor) = page.cut(days.len(), question);
     let mut rows = wide(&metrics, &columns, &days[range]);
     if page.descending {
@@ -105,10 +107,7 @@ fn known_column(material: &Material<'_>, at: Timestamp, start: Option<Timestamp>
         }
     }
     let mut scratch = Scratch::default();
-    newest
-        .into_iter()
-        .map(|(row, period)| (row, material.value_at(period, row.start(), &mut scratch)))
-        .collect()
+    newest.into_iter().map(|(row, period)| (row, material.value_at(period, row.start(), &mut scratch))).collect()
 }
 
 /// The rows of some days of the outer join of the columns.

@@ -29,7 +29,19 @@ const ROW_FORMS: &[Form] = &[Form::Json, Form::Csv, Form::Ndjson];
 static LIST: Endpoint = Endpoint { params: &[], forms: ROW_FORMS, content: list, text_demands_fresh: false };
 
 static ONE: Endpoint = Endpoint {
-    params: &["subject", "source", "resolution", "start", "end", "last", "order", "limit", "cursor", "vintage", "columns"],
+    params: &[
+        "subject",
+        "source",
+        "resolution",
+        "start",
+        "end",
+        "last",
+        "order",
+        "limit",
+        "cursor",
+        "vintage",
+        "columns",
+    ],
     forms: ROW_FORMS,
     content: one,
     text_demands_fresh: false,
@@ -103,12 +115,8 @@ fn list(question: &Question) -> Result<Content, Problem> {
         logs.sort_by_key(|log| (&log.key.subject, view.rules().rank(&log.key.source), log.key.resolution));
         for log in &logs {
             let key = &log.key;
-            let wanted = Wanted {
-                metric,
-                subject: &key.subject,
-                source: Some(&key.source),
-                resolution: key.resolution,
-            };
+            let wanted =
+                Wanted { metric, subject: &key.subject, source: Some(&key.source), resolution: key.resolution };
             rows.push(entry(question, wanted));
         }
         if logs.is_empty() {
@@ -118,8 +126,18 @@ fn list(question: &Question) -> Result<Content, Problem> {
     }
     level(rows.iter_mut().map(|row| &mut row.last_known_at));
     let columns = [
-        "metric", "subject", "source", "resolution", "unit", "kind", "definition", "method", "first_date", "last_date",
-        "cadence", "last_known_at",
+        "metric",
+        "subject",
+        "source",
+        "resolution",
+        "unit",
+        "kind",
+        "definition",
+        "method",
+        "first_date",
+        "last_date",
+        "cadence",
+        "last_known_at",
     ];
     let freshness = whole_freshness(question);
     let sources: std::collections::BTreeSet<String> = logs_seen(view).map(|log| log.key.source.clone()).collect();
@@ -133,9 +151,8 @@ fn entry(question: &Question, wanted: Wanted<'_>) -> SeriesEntry {
     let material = Material::gather(&question.view, wanted);
     let series = material.series();
     let newest = series.newest();
-    let first = series.periods(None, None).first().and_then(|&period| {
-        series.rows(&[period], Vintage::Latest).ok()?.pop()
-    });
+    let first =
+        series.periods(None, None).first().and_then(|&period| series.rows(&[period], Vintage::Latest).ok()?.pop());
     let when = |row: &Row| When::of(row.start, wanted.resolution);
     SeriesEntry {
         metric: metric.slug,
@@ -185,7 +202,9 @@ impl Page {
         let last = params.whole_number("last", 1..=MAX_LIMIT)?.map(count);
         if start.is_some() && last.is_some() {
             let detail = "last counts from the newest row and cannot be given with start.";
-            return Err(Problem::new(Code::ConflictingParameters, detail).at_parameter("last", "not together with start"));
+            return Err(
+                Problem::new(Code::ConflictingParameters, detail).at_parameter("last", "not together with start")
+            );
         }
         let given = params.whole_number("limit", 1..=MAX_LIMIT)?.map(count);
         let is_page = question.form == Form::Json && !question.flat;

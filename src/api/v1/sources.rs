@@ -69,7 +69,8 @@ pub struct SourcesAnswer {
 fn answer(state: &ApiState, request: &Request) -> Result<Response, Problem> {
     let asked = StateRequest::of(request)?;
     let snapshot = state.snapshot()?;
-    let columns = ["source", "priority", "restated_history", "series", "observed_until", "valid_until", "last_known_at", "stale"];
+    let columns =
+        ["source", "priority", "restated_history", "series", "observed_until", "valid_until", "last_known_at", "stale"];
     let rows = Rows { rows: source_states(&snapshot), columns: columns.map(str::to_owned).to_vec() };
     answer_state(state, &snapshot, &asked, &rows)
 }
@@ -91,8 +92,11 @@ pub fn source_states(snapshot: &Arc<Snapshot>) -> Vec<SourceState> {
             let timing = rules.timing(source, log.key.metric.slug, log.key.resolution);
             Some(timing.valid_until(log.observed_until(moment)?))
         };
-        let worst: Option<Timestamp> = logs.iter().map(valid_until).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min());
-        let known = |log: &&SeriesLog| log.periods().filter_map(|period| period.winner(moment)).map(|winner| winner.version.known_at).max();
+        let worst: Option<Timestamp> =
+            logs.iter().map(valid_until).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min());
+        let known = |log: &&SeriesLog| {
+            log.periods().filter_map(|period| period.winner(moment)).map(|winner| winner.version.known_at).max()
+        };
         SourceState {
             priority: rules.priority.iter().position(|named| named == source).map(|place| place + 1),
             restated_history: rules.restates_history(source),

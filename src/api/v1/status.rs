@@ -18,9 +18,9 @@ use crate::api::time_format::At;
 use crate::api::view::View;
 use crate::domain::catalog::METRICS;
 use crate::domain::observation::Resolution;
+use crate::store::StoreError;
 use crate::store::evidence::{QuarantineCount, count_quarantine};
 use crate::store::run::{Run, list_newest_runs};
-use crate::store::StoreError;
 
 /// How many runs the status shows.
 const RUNS_SHOWN: i64 = 20;

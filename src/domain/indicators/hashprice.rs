@@ -32,8 +32,8 @@
 //! Nothing here selects or rounds: inputs come as numbers in the unit of their name.
 
 use crate::domain::indicators::statistics::{
-    self, HoleLimit, MEAN_HOLES_PERCENT, MEDIAN_HOLES_PERCENT, Minimum, Missing, Scratch,
-    WindowRule, as_f64, finite, ratio,
+    self, HoleLimit, MEAN_HOLES_PERCENT, MEDIAN_HOLES_PERCENT, Minimum, Missing, Scratch, WindowRule, as_f64, finite,
+    ratio,
 };
 use crate::domain::time::Day;
 
@@ -117,10 +117,7 @@ pub const fn subsidy_satoshi(height: u32) -> u64 {
 /// [`subsidy_satoshi`] in BTC: the `f64` nearest to the exact amount.
 #[must_use]
 pub fn subsidy_btc(height: u32) -> f64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "at most 5 × 10⁹, below 2^53: the conversion is exact"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "at most 5 × 10⁹, below 2^53: the conversion is exact")]
     let satoshi = subsidy_satoshi(height) as f64;
     satoshi / SATOSHI_PER_BTC
 }
@@ -134,10 +131,7 @@ pub fn subsidy_btc(height: u32) -> f64 {
 /// # Errors
 /// `InsufficientHistory` for fewer than 144 blocks; `NotFinite`.
 pub fn reward_144(subsidy_btc: f64, fees_btc: &[f64]) -> Result<f64, Missing> {
-    let first = fees_btc
-        .len()
-        .checked_sub(FEE_BLOCKS)
-        .ok_or(Missing::InsufficientHistory)?;
+    let first = fees_btc.len().checked_sub(FEE_BLOCKS).ok_or(Missing::InsufficientHistory)?;
     let fees: f64 = fees_btc[first..].iter().sum();
     finite(subsidy_btc + fees / as_f64(FEE_BLOCKS))
 }
@@ -157,10 +151,7 @@ pub fn reward_144(subsidy_btc: f64, fees_btc: &[f64]) -> Result<f64, Missing> {
 /// assert_eq!(round_significant(hashprice, 5), 0.000_536_44);
 /// ```
 pub fn spot_btc_per_ph_day(reward_btc: f64, difficulty: f64) -> Result<f64, Missing> {
-    ratio(
-        SECONDS_PER_DAY * HASHES_PER_PH * reward_btc,
-        difficulty * HASHES_PER_DIFFICULTY,
-    )
+    ratio(SECONDS_PER_DAY * HASHES_PER_PH * reward_btc, difficulty * HASHES_PER_DIFFICULTY)
 }
 
 /// Network hashrate in H/s that would find `blocks` blocks in a day on average:
@@ -196,11 +187,7 @@ pub fn implied_hashrate(difficulty: f64, blocks: u32) -> Result<f64, Missing> {
 /// # Errors
 /// `DivisionByZero` for a hashrate of 0, as on a day without blocks; `NegativeDenominator` below;
 /// `NotFinite`.
-pub fn day_btc_per_ph_day(
-    issuance_btc: f64,
-    fees_btc: f64,
-    hashrate_h_per_s: f64,
-) -> Result<f64, Missing> {
+pub fn day_btc_per_ph_day(issuance_btc: f64, fees_btc: f64, hashrate_h_per_s: f64) -> Result<f64, Missing> {
     ratio(issuance_btc + fees_btc, hashrate_h_per_s / HASHES_PER_PH)
 }
 
@@ -235,10 +222,7 @@ pub fn ma7(days: &[Option<f64>]) -> Result<f64, Missing> {
 ///
 /// # Errors
 /// Those of [`ma7`] for the hashrate; `DivisionByZero` when its mean is 0; `NotFinite`.
-pub fn rev_over_hr7(
-    day_revenue_usd: f64,
-    hashrate_h_per_s: &[Option<f64>],
-) -> Result<f64, Missing> {
+pub fn rev_over_hr7(day_revenue_usd: f64, hashrate_h_per_s: &[Option<f64>]) -> Result<f64, Missing> {
     let mean = statistics::mean(hashrate_h_per_s, &WindowRule::moving_average(WEEK_DAYS))?;
     ratio(day_revenue_usd, mean / HASHES_PER_PH)
 }
@@ -272,9 +256,7 @@ pub fn fee_share(issuance_btc: f64, fees_btc: f64) -> Result<f64, Missing> {
 /// `halvings` is usually [`HALVING_DAYS`], in any order.
 #[must_use]
 pub fn post_halving(day: Day, halvings: &[Day]) -> bool {
-    halvings
-        .iter()
-        .any(|&halving| (0..POST_HALVING_DAYS).contains(&day.since(halving)))
+    halvings.iter().any(|&halving| (0..POST_HALVING_DAYS).contains(&day.since(halving)))
 }
 
 /// Which windows of `days` days give a rank or a maximum: those with 180 values, or with as many as
@@ -332,16 +314,8 @@ pub fn z_robust_365d(logs: &[Option<f64>], scratch: &mut Scratch) -> Result<f64,
 }
 
 const fn level_rule(days: usize, holes: HoleLimit) -> WindowRule {
-    let minimum = if days < LEVEL_MINIMUM_OBSERVATIONS {
-        days
-    } else {
-        LEVEL_MINIMUM_OBSERVATIONS
-    };
-    WindowRule {
-        days,
-        minimum: Minimum::Observations(minimum),
-        holes,
-    }
+    let minimum = if days < LEVEL_MINIMUM_OBSERVATIONS { days } else { LEVEL_MINIMUM_OBSERVATIONS };
+    WindowRule { days, minimum: Minimum::Observations(minimum), holes }
 }
 
 #[cfg(test)]
@@ -354,10 +328,7 @@ mod tests {
     fn assert_close(actual: Result<f64, Missing>, expected: f64) {
         let actual = actual.unwrap();
         let error = (actual - expected).abs();
-        assert!(
-            error <= 1e-12 * expected.abs(),
-            "{actual} is not {expected}"
-        );
+        assert!(error <= 1e-12 * expected.abs(), "{actual} is not {expected}");
     }
 
     fn day(text: &str) -> Day {
@@ -369,10 +340,7 @@ mod tests {
         // 86400 * 10^15 * 3.2 / (120 * 10^12 * 2^32), in exact fractions.
         let btc = spot_btc_per_ph_day(3.20, 120e12);
         assert_close(btc, 0.000_536_441_802_978_515_6);
-        assert_close(
-            btc.map(|btc| btc * SATOSHI_PER_BTC / 1000.0),
-            53.644_180_297_851_56,
-        );
+        assert_close(btc.map(|btc| btc * SATOSHI_PER_BTC / 1000.0), 53.644_180_297_851_56);
         let usd = btc.and_then(|btc| usd_per_ph_day(btc, 100_000.0));
         assert_close(usd, 53.644_180_297_851_56);
         // 144 * 120 * 10^12 * 2^32 / 86400 = 200 * 10^9 * 2^32.
@@ -385,10 +353,7 @@ mod tests {
         for blocks in [1, 100, 144, 156, 200] {
             let hashrate = implied_hashrate(120e12, blocks).unwrap();
             let blocks = f64::from(blocks);
-            assert_close(
-                day_btc_per_ph_day(3.125 * blocks, 0.075 * blocks, hashrate),
-                spot,
-            );
+            assert_close(day_btc_per_ph_day(3.125 * blocks, 0.075 * blocks, hashrate), spot);
         }
     }
 
@@ -399,18 +364,9 @@ mod tests {
         let hashrate = blocks.map(|blocks| implied_hashrate(120e12, blocks).ok());
         let revenue_usd = 156.0 * 3.20 * 100_000.0;
         let spot_usd = 53.644_180_297_851_56;
-        assert_close(
-            rev_over_hr7(revenue_usd, &hashrate),
-            spot_usd * 156.0 / 144.0,
-        );
-        assert_eq!(
-            rev_over_hr7(1.0, &hashrate[1..]),
-            Err(Missing::InsufficientHistory)
-        );
-        assert_eq!(
-            rev_over_hr7(1.0, &[Some(0.0); 7]),
-            Err(Missing::DivisionByZero)
-        );
+        assert_close(rev_over_hr7(revenue_usd, &hashrate), spot_usd * 156.0 / 144.0);
+        assert_eq!(rev_over_hr7(1.0, &hashrate[1..]), Err(Missing::InsufficientHistory));
+        assert_eq!(rev_over_hr7(1.0, &[Some(0.0); 7]), Err(Missing::DivisionByZero));
     }
 
     #[test]
@@ -422,10 +378,7 @@ mod tests {
         // An older block does not count; a missing one is not a block without fees.
         fees.insert(0, 1000.0);
         assert_close(reward_144(3.125, &fees), 3.225);
-        assert_eq!(
-            reward_144(3.125, &fees[2..]),
-            Err(Missing::InsufficientHistory)
-        );
+        assert_eq!(reward_144(3.125, &fees[2..]), Err(Missing::InsufficientHistory));
         assert_eq!(reward_144(3.125, &[]), Err(Missing::InsufficientHistory));
     }
 
@@ -454,14 +407,8 @@ mod tests {
     #[test]
     fn every_denominator_can_be_refused() {
         assert_eq!(spot_btc_per_ph_day(3.2, 0.0), Err(Missing::DivisionByZero));
-        assert_eq!(
-            spot_btc_per_ph_day(3.2, -1.0),
-            Err(Missing::NegativeDenominator)
-        );
-        assert_eq!(
-            day_btc_per_ph_day(450.0, 10.0, 0.0),
-            Err(Missing::DivisionByZero)
-        );
+        assert_eq!(spot_btc_per_ph_day(3.2, -1.0), Err(Missing::NegativeDenominator));
+        assert_eq!(day_btc_per_ph_day(450.0, 10.0, 0.0), Err(Missing::DivisionByZero));
         assert_eq!(implied_hashrate(0.0, 144), Err(Missing::NotPositive));
         assert_eq!(implied_hashrate(1.0, 0), Ok(0.0));
         assert_eq!(usd_per_ph_day(0.0005, 0.0), Err(Missing::NotPositive));
@@ -488,10 +435,7 @@ mod tests {
         assert_eq!(change_7d(Some(0.0), Some(60.0)), Ok(-1.0));
         assert_eq!(change_7d(None, Some(60.0)), Err(Missing::NoData));
         assert_eq!(change_7d(Some(45.0), None), Err(Missing::InputMissing));
-        assert_eq!(
-            change_7d(Some(45.0), Some(0.0)),
-            Err(Missing::DivisionByZero)
-        );
+        assert_eq!(change_7d(Some(45.0), Some(0.0)), Err(Missing::DivisionByZero));
     }
 
     #[test]
@@ -531,10 +475,7 @@ mod tests {
     #[test]
     fn levels_need_half_a_year_or_the_whole_of_a_shorter_window() {
         let days = |count: u32| -> Vec<_> { (1..=count).map(|day| Some(f64::from(day))).collect() };
-        assert_eq!(
-            percentile_365d(&days(179)),
-            Err(Missing::InsufficientHistory)
-        );
+        assert_eq!(percentile_365d(&days(179)), Err(Missing::InsufficientHistory));
         assert_close(percentile_365d(&days(180)), 179.5 / 180.0);
         assert_eq!(rank_rule(730).minimum, Minimum::Observations(180));
         assert_eq!(rank_rule(90).minimum, Minimum::Observations(90));

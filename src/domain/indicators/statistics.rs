@@ -110,11 +110,7 @@ impl WindowRule {
     /// and up to 5 % of the days, rounded down, may be holes: none of 7, 1 of 30, 18 of 365.
     #[must_use]
     pub const fn moving_average(days: usize) -> Self {
-        Self {
-            days,
-            minimum: Minimum::Days(days),
-            holes: HoleLimit::Percent(MEAN_HOLES_PERCENT),
-        }
+        Self { days, minimum: Minimum::Days(days), holes: HoleLimit::Percent(MEAN_HOLES_PERCENT) }
     }
 
     /// The values of the window, oldest first, without the holes.
@@ -142,17 +138,11 @@ impl WindowRule {
             }
         }
         // Without an early exit the compiler can look at several days at once.
-        let all_finite = days.iter().fold(true, |so_far, value| {
-            so_far & value.is_none_or(f64::is_finite)
-        });
+        let all_finite = days.iter().fold(true, |so_far, value| so_far & value.is_none_or(f64::is_finite));
         if !all_finite {
             return Err(Missing::NotFinite);
         }
-        Ok(Window {
-            days,
-            observations,
-            today,
-        })
+        Ok(Window { days, observations, today })
     }
 }
 
@@ -230,11 +220,7 @@ pub fn ratio(numerator: f64, denominator: f64) -> Result<f64, Missing> {
 /// # Errors
 /// `NotFinite` for NaN and the infinities.
 pub fn finite(value: f64) -> Result<f64, Missing> {
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(Missing::NotFinite)
-    }
+    if value.is_finite() { Ok(value) } else { Err(Missing::NotFinite) }
 }
 
 /// `(Σ x) / n` over the window's `n` values, in their unit.
@@ -257,10 +243,7 @@ pub fn mean(days: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> {
 ///
 /// # Errors
 /// Those of the window (see the module); `NotFinite` when the sum exceeds the range of `f64`.
-pub fn population_standard_deviation(
-    days: &[Option<f64>],
-    rule: &WindowRule,
-) -> Result<f64, Missing> {
+pub fn population_standard_deviation(days: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> {
     let window = rule.admit(days)?;
     finite(window.population_standard_deviation(window.mean()))
 }
@@ -270,11 +253,7 @@ pub fn population_standard_deviation(
 ///
 /// # Errors
 /// Those of the window (see the module).
-pub fn median(
-    days: &[Option<f64>],
-    rule: &WindowRule,
-    scratch: &mut Scratch,
-) -> Result<f64, Missing> {
+pub fn median(days: &[Option<f64>], rule: &WindowRule, scratch: &mut Scratch) -> Result<f64, Missing> {
     Ok(rule.admit(days)?.median(scratch))
 }
 
@@ -309,10 +288,8 @@ pub fn median_absolute_deviation(
 pub fn percentile_rank(days: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> {
     let window = rule.admit(days)?;
     // Twice the rank, so that counting stays in whole numbers.
-    let doubled: usize = window
-        .values()
-        .map(|value| usize::from(value < window.today) + usize::from(value <= window.today))
-        .sum();
+    let doubled: usize =
+        window.values().map(|value| usize::from(value < window.today) + usize::from(value <= window.today)).sum();
     Ok(as_f64(doubled) / as_f64(2 * window.observations))
 }
 
@@ -380,11 +357,7 @@ pub fn z_log(logs: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> {
 /// # Errors
 /// Those of the window (see the module), but `NotPositive` for a logarithm that is not finite;
 /// `NoDispersion` when more than half of the values are equal.
-pub fn z_robust(
-    logs: &[Option<f64>],
-    rule: &WindowRule,
-    scratch: &mut Scratch,
-) -> Result<f64, Missing> {
+pub fn z_robust(logs: &[Option<f64>], rule: &WindowRule, scratch: &mut Scratch) -> Result<f64, Missing> {
     let window = admit_logarithms(logs, rule)?;
     let (median, deviation) = window.median_and_deviation(scratch);
     distance(window.today - median, MAD_TO_STANDARD_DEVIATION * deviation)
@@ -424,8 +397,8 @@ fn round_in_decimal(value: f64, digits: usize) -> f64 {
 /// It and the power are exact, so the one division or product that follows is correctly rounded.
 fn round_in_binary(value: f64, digits: usize) -> Option<f64> {
     const POWERS: [f64; 23] = [
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
-        1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+        1e20, 1e21, 1e22,
     ];
     if digits > 12 {
         return None;
@@ -433,29 +406,18 @@ fn round_in_binary(value: f64, digits: usize) -> Option<f64> {
     let magnitude = value.abs();
     // The number of digits before the point, or minus the zeros after it. The logarithm can be off
     // by one next to a power of ten; the check of the range below notices.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the logarithm of a finite number lies between -324 and 309"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "the logarithm of a finite number lies between -324 and 309")]
     let exponent = magnitude.log10().floor() as i32;
     let shift = i32::try_from(digits).ok()? - 1 - exponent;
     let power = *POWERS.get(usize::try_from(shift.unsigned_abs()).ok()?)?;
-    let scaled = if shift >= 0 {
-        magnitude * power
-    } else {
-        magnitude / power
-    };
+    let scaled = if shift >= 0 { magnitude * power } else { magnitude / power };
     let in_range = scaled >= POWERS[digits - 1] && scaled < POWERS[digits];
     let near_half = (scaled.fract() - 0.5).abs() < 0.001;
     if !in_range || near_half {
         return None;
     }
     let whole = scaled.round();
-    let rounded = if shift >= 0 {
-        whole / power
-    } else {
-        whole * power
-    };
+    let rounded = if shift >= 0 { whole / power } else { whole * power };
     Some(rounded.copysign(value))
 }
 
@@ -506,38 +468,25 @@ fn larger(left: f64, right: f64) -> f64 {
     if right > left { right } else { left }
 }
 
-#[expect(
-    clippy::float_cmp,
-    reason = "asks whether two observations are the same number"
-)]
+#[expect(clippy::float_cmp, reason = "asks whether two observations are the same number")]
 fn equal(left: f64, right: f64) -> bool {
     left == right
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of days and blocks are far below 2^53"
-)]
+#[expect(clippy::cast_precision_loss, reason = "counts of days and blocks are far below 2^53")]
 pub(super) fn as_f64(count: usize) -> f64 {
     count as f64
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::float_cmp,
-    reason = "what these properties compare is exact in binary"
-)]
+#[expect(clippy::float_cmp, reason = "what these properties compare is exact in binary")]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
     const fn rule(days: usize, minimum: usize, holes: HoleLimit) -> WindowRule {
-        WindowRule {
-            days,
-            minimum: Minimum::Observations(minimum),
-            holes,
-        }
+        WindowRule { days, minimum: Minimum::Observations(minimum), holes }
     }
 
     /// Accepts every window that has a value today.
@@ -549,19 +498,14 @@ mod tests {
 
     /// 1, 2, 3, … for `length` days, of which the first `holes` after the first day are holes.
     fn rising(length: u32, holes: u32) -> Vec<Option<f64>> {
-        (1..=length)
-            .map(|day| (day == 1 || day > holes + 1).then_some(f64::from(day)))
-            .collect()
+        (1..=length).map(|day| (day == 1 || day > holes + 1).then_some(f64::from(day))).collect()
     }
 
     #[track_caller]
     fn assert_close(actual: Result<f64, Missing>, expected: f64) {
         let actual = actual.unwrap();
         let error = (actual - expected).abs();
-        assert!(
-            error <= 1e-12 * expected.abs().max(1.0),
-            "{actual} is not {expected}"
-        );
+        assert!(error <= 1e-12 * expected.abs().max(1.0), "{actual} is not {expected}");
     }
 
     #[test]
@@ -597,29 +541,17 @@ mod tests {
         assert_close(z_robust(&logarithms(&days), &ANY, scratch), 0.0);
         // Base-2 logarithms 2 3 1 0 4: median 2, MAD 1, so 2 / 1.4826.
         let days = some(&[4.0, 8.0, 2.0, 1.0, 16.0]);
-        assert_close(
-            z_robust(&logarithms(&days), &ANY, scratch),
-            1.348_981_518_953_190_4,
-        );
+        assert_close(z_robust(&logarithms(&days), &ANY, scratch), 1.348_981_518_953_190_4);
         // Base-2 logarithms 0 1 3 6: median 2, MAD 1.5, so 4 / (1.5 * 1.4826).
         let days = some(&[1.0, 2.0, 8.0, 64.0]);
-        assert_close(
-            z_robust(&logarithms(&days), &ANY, scratch),
-            1.798_642_025_270_920_5,
-        );
+        assert_close(z_robust(&logarithms(&days), &ANY, scratch), 1.798_642_025_270_920_5);
     }
 
     #[test]
     fn ends_of_the_scales() {
         // The highest of four: (3 + 1/2) / 4. The lowest: (1/2) / 4. All equal: 1/2.
-        assert_eq!(
-            percentile_rank(&some(&[1.0, 2.0, 3.0, 4.0]), &ANY),
-            Ok(0.875)
-        );
-        assert_eq!(
-            percentile_rank(&some(&[4.0, 3.0, 2.0, 1.0]), &ANY),
-            Ok(0.125)
-        );
+        assert_eq!(percentile_rank(&some(&[1.0, 2.0, 3.0, 4.0]), &ANY), Ok(0.875));
+        assert_eq!(percentile_rank(&some(&[4.0, 3.0, 2.0, 1.0]), &ANY), Ok(0.125));
         assert_eq!(percentile_rank(&some(&[7.0; 6]), &ANY), Ok(0.5));
         assert_eq!(drawdown(&some(&[1.0, 2.0, 3.0]), &ANY), Ok(0.0));
         assert_eq!(drawdown(&some(&[1.0, 2.0, 0.0]), &ANY), Ok(1.0));
@@ -643,21 +575,14 @@ mod tests {
         let all = rule(7, 0, HoleLimit::Unlimited);
         assert_eq!(mean(&[], &all), Err(Missing::NoData));
         assert_eq!(mean(&[Some(1.0), None], &all), Err(Missing::NoData));
-        assert_eq!(
-            percentile_rank(&[Some(1.0), None], &all),
-            Err(Missing::NoData)
-        );
+        assert_eq!(percentile_rank(&[Some(1.0), None], &all), Err(Missing::NoData));
         // Also when the history would not do: the day itself comes first.
-        assert_eq!(
-            mean(&[None], &WindowRule::moving_average(7)),
-            Err(Missing::NoData)
-        );
+        assert_eq!(mean(&[None], &WindowRule::moving_average(7)), Err(Missing::NoData));
     }
 
     #[test]
     fn a_moving_average_needs_its_days_and_tolerates_one_hole_in_twenty() {
-        let average =
-            |length, holes, days| mean(&rising(length, holes), &WindowRule::moving_average(days));
+        let average = |length, holes, days| mean(&rising(length, holes), &WindowRule::moving_average(days));
         assert_eq!(average(6, 0, 7), Err(Missing::InsufficientHistory));
         assert_eq!(average(7, 0, 7), Ok(4.0)); // 28 / 7
         assert_eq!(average(7, 1, 7), Err(Missing::Holes)); // 5 % of 7 days is no whole day
@@ -672,10 +597,7 @@ mod tests {
     #[test]
     fn only_the_window_counts() {
         // The last 7 of 1..=10 are 4..=10, mean 7; the hole on the second day is outside.
-        assert_eq!(
-            mean(&rising(10, 1), &WindowRule::moving_average(7)),
-            Ok(7.0)
-        );
+        assert_eq!(mean(&rising(10, 1), &WindowRule::moving_average(7)), Ok(7.0));
     }
 
     #[test]
@@ -687,32 +609,20 @@ mod tests {
         assert!(z_log(&rising(365, 18), &means).is_ok());
         assert_eq!(z_log(&rising(365, 19), &means), Err(Missing::Holes));
         assert!(z_robust(&rising(365, 73), &medians, scratch).is_ok());
-        assert_eq!(
-            z_robust(&rising(365, 74), &medians, scratch),
-            Err(Missing::Holes)
-        );
+        assert_eq!(z_robust(&rising(365, 74), &medians, scratch), Err(Missing::Holes));
         assert!(percentile_rank(&rising(365, 185), &ranks).is_ok());
         assert!(drawdown(&rising(365, 185), &ranks).is_ok());
         let few = rising(365, 186);
-        assert_eq!(
-            percentile_rank(&few, &ranks),
-            Err(Missing::InsufficientHistory)
-        );
+        assert_eq!(percentile_rank(&few, &ranks), Err(Missing::InsufficientHistory));
         assert_eq!(drawdown(&few, &ranks), Err(Missing::InsufficientHistory));
         assert_eq!(z_log(&few, &means), Err(Missing::InsufficientHistory));
-        assert_eq!(
-            z_robust(&few, &medians, scratch),
-            Err(Missing::InsufficientHistory)
-        );
+        assert_eq!(z_robust(&few, &medians, scratch), Err(Missing::InsufficientHistory));
     }
 
     #[test]
     fn holes_of_a_young_series_are_counted_from_its_first_day() {
         let means = rule(365, 180, HoleLimit::Percent(MEAN_HOLES_PERCENT));
-        assert_eq!(
-            z_log(&rising(179, 0), &means),
-            Err(Missing::InsufficientHistory)
-        );
+        assert_eq!(z_log(&rising(179, 0), &means), Err(Missing::InsufficientHistory));
         assert!(z_log(&rising(180, 0), &means).is_ok());
         assert!(z_log(&rising(200, 10), &means).is_ok()); // 5 % of 200
         assert_eq!(z_log(&rising(200, 11), &means), Err(Missing::Holes));
@@ -747,36 +657,21 @@ mod tests {
     fn what_is_no_number_never_becomes_a_result() {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert_eq!(mean(&some(&[value, 1.0]), &ANY), Err(Missing::NotFinite));
-            assert_eq!(
-                percentile_rank(&some(&[1.0, value]), &ANY),
-                Err(Missing::NotFinite)
-            );
+            assert_eq!(percentile_rank(&some(&[1.0, value]), &ANY), Err(Missing::NotFinite));
         }
-        assert_eq!(
-            mean(&some(&[f64::MAX, f64::MAX]), &ANY),
-            Err(Missing::NotFinite)
-        );
+        assert_eq!(mean(&some(&[f64::MAX, f64::MAX]), &ANY), Err(Missing::NotFinite));
         assert_eq!(ratio(1.0, f64::INFINITY), Err(Missing::NotFinite));
         assert_eq!(ratio(1.0, f64::NAN), Err(Missing::NotFinite));
         assert_eq!(ratio(f64::MAX, 0.5), Err(Missing::NotFinite));
         assert_eq!(ratio(1.0, -0.0), Err(Missing::DivisionByZero));
         assert_eq!(ratio(1.0, -2.0), Err(Missing::NegativeDenominator));
-        assert_eq!(
-            drawdown(&some(&[0.0, 0.0]), &ANY),
-            Err(Missing::DivisionByZero)
-        );
-        assert_eq!(
-            drawdown(&some(&[-2.0, -1.0]), &ANY),
-            Err(Missing::NegativeDenominator)
-        );
+        assert_eq!(drawdown(&some(&[0.0, 0.0]), &ANY), Err(Missing::DivisionByZero));
+        assert_eq!(drawdown(&some(&[-2.0, -1.0]), &ANY), Err(Missing::NegativeDenominator));
     }
 
     #[test]
     fn reasons_read_as_their_codes() {
-        assert_eq!(
-            Missing::InsufficientHistory.to_string(),
-            "insufficient_history"
-        );
+        assert_eq!(Missing::InsufficientHistory.to_string(), "insufficient_history");
         assert_eq!(Missing::NoData.code(), "no_data");
     }
 
@@ -786,9 +681,9 @@ mod tests {
             (123_456_789_012.0, 10, 123_456_789_000.0),
             (0.000_536_441_802_978_515_6, 5, 0.000_536_44),
             (-53.644_180_297_851_56, 10, -53.644_180_3),
-            (9.999_999_999_96, 10, 10.0), // the carry adds a digit before the point
+            (9.999_999_999_96, 10, 10.0),        // the carry adds a digit before the point
             (999.999_999_999_999_9, 10, 1000.0), // its logarithm rounds to 3
-            (2.5, 1, 2.0),                // ties to the even digit
+            (2.5, 1, 2.0),                       // ties to the even digit
             (3.5, 1, 4.0),
             (1.25, 2, 1.2),
             (0.15, 1, 0.1), // the nearest f64 is 0.1499999999999999944…
@@ -799,11 +694,7 @@ mod tests {
         ];
         for (value, digits, expected) in cases {
             let rounded = round_significant(value, digits);
-            assert_eq!(
-                rounded.to_bits(),
-                f64::to_bits(expected),
-                "{value} to {digits}: {rounded}"
-            );
+            assert_eq!(rounded.to_bits(), f64::to_bits(expected), "{value} to {digits}: {rounded}");
         }
         assert_eq!(round_significant(-0.0, 10).to_bits(), 0);
         assert!(round_significant(f64::NAN, 10).is_nan());

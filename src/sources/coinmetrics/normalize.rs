@@ -38,7 +38,8 @@ pub fn normalize(columns: &Columns, record: &StringRecord) -> Normalized {
 }
 
 fn is_midnight(time: &str) -> bool {
-    time.len() == 10 || time.get(10..).is_some_and(|rest| rest.trim_end_matches(['0', ':', '.', 'T', ' ', 'Z']).is_empty())
+    time.len() == 10
+        || time.get(10..).is_some_and(|rest| rest.trim_end_matches(['0', ':', '.', 'T', ' ', 'Z']).is_empty())
 }
 
 fn completion(text: &str, day: Day) -> Option<Timestamp> {
@@ -49,20 +50,16 @@ fn completion(text: &str, day: Day) -> Option<Timestamp> {
 fn observe(slug: &str, text: &str, power: i32, day: Day, known_at: Option<Timestamp>) -> Result<Arrival, Refused> {
     let refused = |reason, detail| Refused { metric: Some(slug.to_owned()), reason, detail };
     let metric = find_metric(slug).ok_or_else(|| refused("unknown_metric", format!("no metric {slug}")))?;
-    let value = parse_decimal(text, power)
-        .ok_or_else(|| refused("not_a_number", format!("{slug} of {day} is {text:?}; write a decimal number or nothing")))?;
+    let value = parse_decimal(text, power).ok_or_else(|| {
+        refused("not_a_number", format!("{slug} of {day} is {text:?}; write a decimal number or nothing"))
+    })?;
     if !metric.is_plausible(value) {
         let (low, high) = metric.plausible;
         let detail = format!("{slug} of {day} is {value} {}; plausible is {low} to {high}", metric.unit);
         return Err(refused("out_of_range", detail));
     }
     Ok(Arrival {
-        key: SeriesKey {
-            metric,
-            subject: "btc".to_owned(),
-            source: SOURCE.to_owned(),
-            resolution: Resolution::Day,
-        },
+        key: SeriesKey { metric, subject: "btc".to_owned(), source: SOURCE.to_owned(), resolution: Resolution::Day },
         period_start: day.start(),
         period_end: day.end(),
         incoming: Incoming { reading: Reading::Value(value), known_at },
@@ -91,9 +88,7 @@ mod tests {
     #[test]
     fn a_completion_stamp_tells_only_within_seven_days() {
         let header = "time,AssetEODCompletionTime,PriceUSD";
-        let known = |stamp: i64| {
-            normalize_line(header, &format!("2030-01-01,{stamp},5")).arrivals[0].incoming.known_at
-        };
+        let known = |stamp: i64| normalize_line(header, &format!("2030-01-01,{stamp},5")).arrivals[0].incoming.known_at;
         let end = Day::parse("2030-01-01").unwrap().end();
         let end_seconds = end.micros() / 1_000_000;
         assert_eq!(known(end_seconds + 600).unwrap().since(end).seconds(), 600);

@@ -42,8 +42,7 @@ impl Columns {
         let place = |name: &str| header.iter().position(|column| column.trim_start_matches('\u{feff}') == name);
         let time = place("time").ok_or_else(|| NoTimeColumn(header.iter().take(3).collect::<Vec<_>>().join(",")))?;
         let completed = COMPLETED.iter().find_map(|name| place(name));
-        let metrics =
-            METRICS.iter().filter_map(|&(name, metric, power)| Some((place(name)?, metric, power))).collect();
+        let metrics = METRICS.iter().filter_map(|&(name, metric, power)| Some((place(name)?, metric, power))).collect();
         Ok(Self { time, completed, metrics })
     }
 }

@@ -65,7 +65,10 @@ fn period_of(record: &Record, resolution: Resolution) -> Result<(Timestamp, Time
     let parse = |text: Option<&str>, column: &str| {
         let text = text.unwrap_or_default();
         Timestamp::parse(text).map_err(|_| {
-            ("bad_time", format!("{column} is {text:?}; write a day like 2024-01-31 or a time like 2024-01-31T00:00:00Z"))
+            (
+                "bad_time",
+                format!("{column} is {text:?}; write a day like 2024-01-31 or a time like 2024-01-31T00:00:00Z"),
+            )
         })
     };
     let start = parse(record.period_start.as_deref(), "period_start")?;
@@ -81,7 +84,10 @@ fn period_of(record: &Record, resolution: Resolution) -> Result<(Timestamp, Time
     if end == usual {
         return Ok((start, end));
     }
-    Err(("bad_period", format!("period_end is {end}; a period of {} that begins {start} ends {usual}", resolution.name())))
+    Err((
+        "bad_period",
+        format!("period_end is {end}; a period of {} that begins {start} ends {usual}", resolution.name()),
+    ))
 }
 
 fn name(text: Option<&str>, column: &'static str) -> Result<String, Reason> {
