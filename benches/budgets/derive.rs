@@ -29,14 +29,14 @@ pub fn measure() -> Vec<Finding> {
     let everything = least_time(RUNS, || {
         black_box(derive_everything(&logs, &rules, moment));
     });
-    let history = NetworkHistory::new(logs.iter(), &rules);
+    let history = NetworkHistory::new(logs.iter(), &rules, moment);
     let view = history.view(moment);
     let mut scratch = Scratch::default();
     let tip = least_time(RUNS, || {
         black_box(derive_day(&view, history.days() - 2, &mut scratch));
     });
     let whole_tip = least_time(RUNS, || {
-        let history = NetworkHistory::new(logs.iter(), &rules);
+        let history = NetworkHistory::new(logs.iter(), &rules, moment);
         let mut values = 0.0;
         for metric in NetworkMetric::ALL {
             let value = history.value_at(metric, history.days() - 2, moment, &mut scratch);
@@ -81,7 +81,7 @@ fn pass_over(logs: &[SeriesLog], moment: Moment) -> f64 {
 }
 
 fn derive_everything(logs: &[SeriesLog], rules: &RuleBook, moment: Moment) -> f64 {
-    let history = NetworkHistory::new(logs.iter(), rules);
+    let history = NetworkHistory::new(logs.iter(), rules, moment);
     let view = history.view(moment);
     let mut scratch = Scratch::default();
     (0..history.days()).map(|day| derive_day(&view, day, &mut scratch)).sum()

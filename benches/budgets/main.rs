@@ -24,17 +24,19 @@ use scratch::ScratchServer;
 
 /// What to measure and whether to write it down.
 struct Wanted {
+    /// Whether Cargo runs us as a benchmark. `cargo test --all-targets` runs benchmarks too, without
+    /// saying so, and only wants to know that they build.
+    bench: bool,
     groups: Vec<String>,
     write: bool,
 }
 
 impl Wanted {
     fn from_arguments() -> Self {
-        let mut wanted = Self { groups: Vec::new(), write: false };
+        let mut wanted = Self { bench: false, groups: Vec::new(), write: false };
         for argument in std::env::args().skip(1) {
             match argument.as_str() {
-                // Cargo says it to every benchmark.
-                "--bench" => {}
+                "--bench" => wanted.bench = true,
                 "--write" => wanted.write = true,
                 group => wanted.groups.push(group.to_owned()),
             }
@@ -49,7 +51,12 @@ impl Wanted {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Wanted::from_arguments()).await {
+    let wanted = Wanted::from_arguments();
+    if !wanted.bench {
+        println!("nothing measured: run `cargo bench --bench budgets`");
+        return ExitCode::SUCCESS;
+    }
+    match run(&wanted).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("budgets: {error:#}");

@@ -20,7 +20,7 @@ const ROUNDS: usize = 5;
 const START: Duration = Duration::from_millis(1_500);
 const RESIDENT_MB: f64 = 150.0;
 /// A start that takes longer is an error, not a slow start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the process is left alone before its memory is read.
 const IDLE: Duration = Duration::from_secs(2);
 

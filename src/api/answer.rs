@@ -29,7 +29,7 @@ use crate::clock::Clock;
 /// Rendered answers are kept up to this many bytes in all.
 const CACHE_BYTES: u64 = 64 << 20;
 /// A rendered answer that nobody asks for is dropped after this long.
-const CACHE_IDLE: Duration = Duration::from_secs(30 * 60);
+const CACHE_IDLE: Duration = Duration::from_mins(30);
 
 /// What every handler has at hand.
 #[derive(Clone)]
@@ -450,6 +450,7 @@ fn query_mark(path: &str, params: &Params) -> u32 {
 }
 
 /// The headers that every answer about data carries, whatever its form.
+#[must_use]
 pub fn state_headers(state: &ApiState, snapshot: &Snapshot) -> Vec<(HeaderName, HeaderValue)> {
     let simulated = snapshot.stored.mode.is_simulated();
     let mut headers = vec![(X_SIMULATED, flag(simulated)), (X_SNAPSHOT_ID, text(&snapshot.id()))];

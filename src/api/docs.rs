@@ -54,13 +54,11 @@ pub async fn metric(slug: LastStep, request: Request) -> Response {
 
 /// `/docs/errors/{code}`: what an error means and what to do.
 pub async fn error(slug: LastStep) -> Response {
-    match Code::from_slug(&slug.0) {
-        Some(code) => page(&ErrorPage { code }),
-        None => {
-            let slugs: Vec<String> = Code::ALL.iter().map(|code| code.slug()).collect();
-            Problem::unknown(Code::UnknownRoute, "error page", &slug.0, slugs.iter().map(String::as_str))
-                .into_response()
-        }
+    if let Some(code) = Code::from_slug(&slug.0) {
+        page(&ErrorPage { code })
+    } else {
+        let slugs: Vec<String> = Code::ALL.iter().map(|code| code.slug()).collect();
+        Problem::unknown(Code::UnknownRoute, "error page", &slug.0, slugs.iter().map(String::as_str)).into_response()
     }
 }
 

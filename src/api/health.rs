@@ -117,9 +117,13 @@ fn exposition(state: &ApiState) -> String {
         vec![(String::new(), seconds(head.recorded_at))],
     );
     let sources = source_states(&snapshot);
-    let stale =
+    let staleness =
         sources.iter().map(|source| (format!("{{source=\"{}\"}}", source.source), f64::from(u8::from(source.stale))));
-    gauge("miner_signals_source_stale", "1 while any series of the source is stale or without value.", stale.collect());
+    gauge(
+        "miner_signals_source_stale",
+        "1 while any series of the source is stale or without value.",
+        staleness.collect(),
+    );
     let states = series_states(&snapshot);
     let observed =
         |series: &super::v1::status::SeriesState| Some((label(series.metric), seconds(series.observed_until?.0)));

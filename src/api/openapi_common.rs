@@ -62,10 +62,14 @@ fn complete_operation(operation: &mut Operation, components: &Components) {
         let RefOr::T(response) = response else { continue };
         put_header(response, "X-Request-Id", "Identifies the request in errors and logs");
         if matches!(status.as_str(), "200" | "304") && takes("as_of") {
-            VIEW_HEADERS.iter().for_each(|(name, what)| put_header(response, name, what));
+            for (name, what) in VIEW_HEADERS {
+                put_header(response, name, what);
+            }
         }
         if matches!(status.as_str(), "200" | "304") && (takes("as_of") || takes("flat")) {
-            SNAPSHOT_HEADERS.iter().for_each(|(name, what)| put_header(response, name, what));
+            for (name, what) in SNAPSHOT_HEADERS {
+                put_header(response, name, what);
+            }
         }
         if status == "200" && takes("limit") {
             put_header(response, "Link", "`rel=\"next\"`: the next page; absent on the last");

@@ -578,6 +578,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_rejected_body_becomes_a_problem_that_says_why() {
+        #[expect(clippy::disallowed_types, reason = "the plain rejection of axum is what is tested")]
         let read = |axum::Json(_): axum::Json<Value>| async { "x" };
         let (head, body) = ask(Router::new().route("/", post(read)), "POST", "/").await;
         assert_eq!((head.status().as_u16(), &body["code"]), (415, &"unsupported_media_type".into()));

@@ -109,7 +109,7 @@ pub struct Material<'a> {
 
 enum Kind<'a> {
     Stored(Group<'a>),
-    Network(NetworkMetric, NetworkHistory<'a>),
+    Network(NetworkMetric, Box<NetworkHistory<'a>>),
     /// A metric whose inputs this installation cannot have yet, with the reason.
     Absent(&'static str),
 }
@@ -130,7 +130,7 @@ impl<'a> Material<'a> {
             match NetworkMetric::from_slug(wanted.metric.slug) {
                 Some(metric) if wanted.subject == "btc" && wanted.resolution == Resolution::Day => Kind::Network(
                     metric,
-                    NetworkHistory::new(stored.logs().filter(of_source), &stored.rules, view.moment),
+                    Box::new(NetworkHistory::new(stored.logs().filter(of_source), &stored.rules, view.moment)),
                 ),
                 Some(_) => Kind::Absent("no_data"),
                 None => Kind::Absent("no_blocks"),
@@ -144,7 +144,9 @@ impl<'a> Material<'a> {
     pub fn series(&self) -> Series<'_, 'a> {
         let kind = match &self.kind {
             Kind::Stored(group) => SeriesKind::Stored(group, group.view(self.moment)),
-            Kind::Network(metric, history) => SeriesKind::Network(*metric, history, history.view(self.moment)),
+            Kind::Network(metric, history) => {
+                SeriesKind::Network(*metric, history, Box::new(history.view(self.moment)))
+            }
             Kind::Absent(reason) => SeriesKind::Absent(reason),
         };
         Series { moment: self.moment, kind }
@@ -186,7 +188,7 @@ pub struct Series<'m, 'a> {
 
 enum SeriesKind<'m, 'a> {
     Stored(&'m Group<'a>, GroupView<'m, 'a>),
-    Network(NetworkMetric, &'m NetworkHistory<'a>, NetworkView<'m, 'a>),
+    Network(NetworkMetric, &'m NetworkHistory<'a>, Box<NetworkView<'m, 'a>>),
     Absent(&'static str),
 }
 

@@ -14,7 +14,6 @@ use super::server::{ServerLimits, with_middleware};
 use super::{docs, health, openapi, v1};
 
 /// The whole service as it is put on a socket: the routes within the layers of [`super::server`].
-#[must_use]
 pub fn application(state: ApiState, limits: &ServerLimits) -> Router {
     with_middleware(router(state), limits)
 }

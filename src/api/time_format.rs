@@ -34,12 +34,14 @@ impl ColumnAt {
     }
 }
 
-/// Gives every instant of a column a fraction if one of them has one: DuckDB looks for one form for
+/// Gives every instant of a column a fraction if one of them has one: `DuckDB` looks for one form for
 /// a whole column of JSON times, and reads a mixture as text.
 pub fn level<'a>(column: impl Iterator<Item = &'a mut Option<ColumnAt>>) {
     let mut column: Vec<&mut ColumnAt> = column.filter_map(Option::as_mut).collect();
     let always_fraction = column.iter().any(|instant| instant.has_fraction());
-    column.iter_mut().for_each(|instant| instant.always_fraction = always_fraction);
+    for instant in column.iter_mut() {
+        instant.always_fraction = always_fraction;
+    }
 }
 
 /// The text of a time, held on the stack; it dereferences to `str`.

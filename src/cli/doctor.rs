@@ -54,18 +54,17 @@ async fn check_database(choice: DatabaseChoice, checks: &mut Vec<Check>) -> anyh
     database.close().await
 }
 
-async fn look(pool: &sqlx::PgPool) -> Result<Option<Facts>, StoreError> {
+async fn look(pool: &sqlx::PgPool) -> Result<Facts, StoreError> {
     let mut connection = pool.acquire().await?;
     let facts = read_facts(&mut connection).await?;
     if facts.is_migrated {
         let mode = find_mode(&mut connection).await?;
-        return Ok(Some(Facts { mode, ..facts }));
+        return Ok(Facts { mode, ..facts });
     }
-    Ok(Some(facts))
+    Ok(facts)
 }
 
-fn describe(facts: &Option<Facts>, checks: &mut Vec<Check>) {
-    let Some(facts) = facts else { return };
+fn describe(facts: &Facts, checks: &mut Vec<Check>) {
     let supported = (15..=18).contains(&facts.server_version);
     let advice = if supported { "" } else { "; versions 15 to 18 are supported" };
     checks.push(Check {

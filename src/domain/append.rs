@@ -301,7 +301,7 @@ mod tests {
         ) {
             let rows: Vec<Incoming> =
                 values.iter().zip(0..).map(|(value, known)| row(f64::from(*value), Some(known))).collect();
-            let straight = facts(&store(&[rows.clone()]));
+            let straight = facts(&store(std::slice::from_ref(&rows)));
             let mut payloads: Vec<Vec<Incoming>> =
                 shuffle.iter().map(|index| vec![rows[index.index(rows.len())].clone()]).collect();
             payloads.push(rows);

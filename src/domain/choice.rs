@@ -66,7 +66,7 @@ struct Settled {
     /// the order has had values.
     states: Vec<(usize, Vec<u32>)>,
     /// For each period: from when on nothing that decides it, or one before it, has changed.
-    settled_at: Vec<Timestamp>,
+    steady_from: Vec<Timestamp>,
 }
 
 /// A group as seen at one moment: who serves each period.
@@ -188,7 +188,7 @@ impl<'a> Group<'a> {
             let mut walk = Walk::new(self, self.base);
             let (order, begins_with) = (walk.order(), walk.current);
             let mut latest = Timestamp::MIN;
-            let (mut states, mut settled_at) = (Vec::new(), Vec::new());
+            let (mut states, mut steady_from) = (Vec::new(), Vec::new());
             for period in 0..self.periods.len() {
                 walk.serve(period);
                 states.push((walk.current, walk.ranked.iter().map(|&(_, _, running)| running).collect()));
@@ -199,9 +199,9 @@ impl<'a> Group<'a> {
                         latest = latest.max(after(timing.overdue_after(self.periods[period].1)));
                     }
                 }
-                settled_at.push(latest);
+                steady_from.push(latest);
             }
-            Settled { order, begins_with, states, settled_at }
+            Settled { order, begins_with, states, steady_from }
         })
     }
 }
@@ -318,7 +318,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         if settled.order != self.order() || settled.begins_with != self.current {
             return 0;
         }
-        let same = settled.settled_at.partition_point(|&at| at <= self.moment.at).min(period);
+        let same = settled.steady_from.partition_point(|&at| at <= self.moment.at).min(period);
         let Some((current, running)) = same.checked_sub(1).map(|last| &settled.states[last]) else { return 0 };
         self.current = *current;
         for (ranked, &running) in self.ranked.iter_mut().zip(running) {

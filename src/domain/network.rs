@@ -315,7 +315,9 @@ impl<'a> NetworkHistory<'a> {
     }
 
     /// One value on V(T, S), computed from the days in its reach alone.
-    #[must_use]
+    ///
+    /// # Errors
+    /// The reason why there is none.
     pub fn value_at(
         &self,
         metric: NetworkMetric,

@@ -174,6 +174,7 @@ pub struct Winner<'a> {
 
 impl<'a> Period<'a> {
     /// The versions that V(T, S) holds, oldest knowledge first.
+    #[must_use]
     pub fn visible(self, moment: Moment) -> impl DoubleEndedIterator<Item = &'a Version> + Clone {
         let known = self.versions.partition_point(|version| version.known_at <= moment.at);
         self.versions[..known].iter().filter(move |version| version.batch <= moment.batch)
@@ -241,6 +242,7 @@ impl SeriesLog {
     }
 
     /// The periods in order of their start.
+    #[must_use]
     pub fn periods(&self) -> impl DoubleEndedIterator<Item = Period<'_>> + ExactSizeIterator {
         (0..self.periods.len()).map(|index| self.period(index))
     }

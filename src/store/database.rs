@@ -12,7 +12,7 @@ use crate::domain::time::Day;
 /// Nobody waits longer than this for a connection: with the database away, callers must learn it.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Stale plans after a migration live on a connection until it is replaced.
-const MAX_LIFETIME: Duration = Duration::from_secs(20 * 60);
+const MAX_LIFETIME: Duration = Duration::from_mins(20);
 
 /// A pool that connects when first used, so that it can be made while the database is away.
 #[must_use]

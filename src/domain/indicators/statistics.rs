@@ -70,7 +70,7 @@ pub struct WindowRule {
 
 /// Working memory for the statistics that reorder values. Keep one for many windows.
 ///
-/// It holds numbers as [`ordered`] integers, which compare in one instruction: selecting among
+/// It holds numbers as ordered integers, which compare in one instruction: selecting among
 /// them takes half the time.
 #[derive(Debug, Clone, Default)]
 pub struct Scratch(Vec<i64>);

@@ -156,10 +156,12 @@ mod tests {
         assert_eq!(withdrawn.unwrap().incoming.reading.reason(), Some("counted twice"));
     }
 
+    type Change = Box<dyn FnOnce(&mut Record)>;
+
     #[test]
     fn each_mistake_has_its_reason() {
         let set = |text: &str| Some(text.to_owned());
-        let cases: [(&str, Box<dyn FnOnce(&mut Record)>); 13] = [
+        let cases: [(&str, Change); 13] = [
             ("missing_metric", Box::new(|record| record.metric = None)),
             ("unknown_metric", Box::new(move |record| record.metric = set("prise_usd"))),
             ("derived_metric", Box::new(move |record| record.metric = set("hashprice_usd_per_ph_day"))),
