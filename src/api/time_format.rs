@@ -39,7 +39,7 @@ impl ColumnAt {
 pub fn level<'a>(column: impl Iterator<Item = &'a mut Option<ColumnAt>>) {
     let mut column: Vec<&mut ColumnAt> = column.filter_map(Option::as_mut).collect();
     let always_fraction = column.iter().any(|instant| instant.has_fraction());
-    for instant in column.iter_mut() {
+    for instant in &mut column {
         instant.always_fraction = always_fraction;
     }
 }
