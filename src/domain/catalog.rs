@@ -229,7 +229,7 @@ pub const METRICS: &[Metric] = &[
         "1",
         Kind::Ratio,
         "levels-v1",
-        "The same with median and 1.4826 times the median absolute deviation, which a few extreme days do not move.",
+        "Distance of the log of hashprice from its median over 365 days, in units of 1.4826 times the median absolute deviation, which a few extreme days do not move.",
         "(ln h - median(ln h)) / (1.4826 * MAD(ln h))",
     ),
     derived(

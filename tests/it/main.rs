@@ -9,4 +9,5 @@ mod ledger;
 mod outage;
 mod private_postgres;
 mod reference;
+mod schema;
 mod tidy;
