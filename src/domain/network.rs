@@ -541,8 +541,13 @@ impl KnownTimes {
 
     fn newest(&self, metric: NetworkMetric, day: usize) -> Option<Timestamp> {
         let reach = if self.reach.is_empty() { &self.own_newest } else { &self.reach_newest };
-        let others = metric.other_days(day).map(|other| reach[other - self.from]);
-        others.fold(self.own_newest[day - self.from], Option::max)
+        let own = self.own_newest[day - self.from];
+        let others = metric.other_days(day);
+        if others.is_empty() {
+            return own;
+        }
+        // One slice, so that its bounds are checked once and not for each of a year's days.
+        reach[others.start - self.from..others.end - self.from].iter().copied().fold(own, Option::max)
     }
 
     fn after(&self, metric: NetworkMetric, day: usize, instant: Timestamp) -> BTreeSet<Timestamp> {
