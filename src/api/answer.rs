@@ -20,7 +20,7 @@ use super::form::{self, Asked, Form};
 use super::number::append_json;
 use super::params::Params;
 use super::problem::{Code, Problem};
-use super::rendered::{Rendered, ResponseFacts, respond};
+use super::rendered::{ContentFacts, Rendered, ResponseFacts, respond};
 use super::snapshot::{Published, Snapshot};
 use super::v1::shapes::{Links, Meta};
 use super::view::{Demand, Freshness, VIEW_PARAMS, View};
@@ -211,12 +211,10 @@ impl<T: Serialize> Data for Keyed<T> {
     }
 }
 
-/// A rendered answer with what its headers need.
+/// A rendered answer with what its freshness is judged by.
 struct Cached {
     rendered: Arc<Rendered>,
     freshness: Freshness,
-    /// The headers that follow from the content and its view, made with the bytes.
-    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 const X_DEGRADED: HeaderName = HeaderName::from_static("x-degraded");
@@ -342,9 +340,14 @@ impl Question {
                     })?]
                 }
             };
-        let rendered = Arc::new(Rendered::of_parts(parts, self.form.media_type()));
-        let headers = self.headers(&content.freshness, links.next.as_deref());
-        Ok(Cached { rendered, freshness: content.freshness, headers })
+        let view = &self.view;
+        let facts = ContentFacts {
+            media_type: self.form.media_type(),
+            // A past moment can be known better with the next batch, so T says nothing of the last change.
+            last_modified: if view.is_permanent { view.moment.at } else { view.snapshot.instant },
+            extra: self.headers(&content.freshness, links.next.as_deref()),
+        };
+        Ok(Cached { rendered: Arc::new(Rendered::of_parts(parts, facts)), freshness: content.freshness })
     }
 
     fn headers(&self, freshness: &Freshness, next: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
@@ -412,11 +415,7 @@ fn facts(state: &ApiState, view: &View, cached: &Cached, now: crate::domain::tim
     } else {
         format!("private, max-age={}", cached.freshness.max_age_seconds(now))
     };
-    let mut extra = state_headers(state, &view.snapshot);
-    extra.extend_from_slice(&cached.headers);
-    // A past moment can be known better with the next batch, so T says nothing of the last change.
-    let last_modified = if view.is_permanent { view.moment.at } else { view.snapshot.instant };
-    ResponseFacts { last_modified, cache_control, extra }
+    ResponseFacts { cache_control, extra: state_headers(state, &view.snapshot) }
 }
 
 fn observed_until(freshness: &Freshness) -> Option<(HeaderName, HeaderValue)> {

@@ -36,26 +36,44 @@ const LEVEL: u32 = 3;
 
 const VARY_ON: &str = "Accept, Accept-Encoding, Authorization";
 
-/// The bytes of an answer in one form, with what depends on nothing but them.
+/// The bytes of an answer in one form, with everything that a response says of them: it is made
+/// once and not for each response.
 #[derive(Debug)]
 pub struct Rendered {
     /// The body in order. Rows of a series may be shared with others, so it is not one piece.
     parts: Vec<Bytes>,
-    media_type: &'static str,
+    facts: ContentFacts,
     /// 32 hexadecimal digits, without quotes.
     hash: String,
     gzip: OnceLock<Bytes>,
+    /// What the head of every response has, by coding.
+    heads: [OnceLock<Head>; 2],
 }
 
-/// What a response says besides its body.
+/// What a response says of its content besides the bytes.
 #[derive(Debug, Clone)]
-pub struct ResponseFacts {
+pub struct ContentFacts {
+    pub media_type: &'static str,
     /// The instant of the snapshot; sent without its fraction, as HTTP has none.
     pub last_modified: Timestamp,
-    /// The value of `Cache-Control`.
-    pub cache_control: String,
     /// Other headers, sent with 304 too: `X-Stale`, `Link` and the like.
     pub extra: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What a response says of the moment at which it is sent.
+#[derive(Debug, Clone)]
+pub struct ResponseFacts {
+    /// The value of `Cache-Control`.
+    pub cache_control: String,
+    /// Other headers, sent with 304 too: `X-Snapshot-Id` and the like.
+    pub extra: Vec<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Debug)]
+struct Head {
+    etag: String,
+    /// Without those that speak of the body: a 304 has none.
+    headers: HeaderMap,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,13 +85,13 @@ enum Coding {
 impl Rendered {
     /// Takes the bytes of an answer; hashes them once.
     #[must_use]
-    pub fn new(body: impl Into<Bytes>, media_type: &'static str) -> Self {
-        Self::of_parts(vec![body.into()], media_type)
+    pub fn new(body: impl Into<Bytes>, facts: ContentFacts) -> Self {
+        Self::of_parts(vec![body.into()], facts)
     }
 
     /// The same for bytes that come in parts.
     #[must_use]
-    pub fn of_parts(parts: Vec<Bytes>, media_type: &'static str) -> Self {
+    pub fn of_parts(parts: Vec<Bytes>, facts: ContentFacts) -> Self {
         let mut hasher = blake3::Hasher::new();
         for part in &parts {
             hasher.update(part);
@@ -81,7 +99,7 @@ impl Rendered {
         let mut hash = hasher.finalize().to_hex().to_string();
         // 128 bits: collisions are out of reach, and the header stays short.
         hash.truncate(32);
-        Self { parts, media_type, hash, gzip: OnceLock::new() }
+        Self { parts, facts, hash, gzip: OnceLock::new(), heads: [OnceLock::new(), OnceLock::new()] }
     }
 
     /// The uncompressed body in one piece.
@@ -95,11 +113,6 @@ impl Rendered {
 
     fn length(&self) -> usize {
         self.parts.iter().map(Bytes::len).sum()
-    }
-
-    #[must_use]
-    pub fn media_type(&self) -> &'static str {
-        self.media_type
     }
 
     /// The strong validator of the uncompressed body, quotes included.
@@ -137,6 +150,30 @@ impl Rendered {
     fn is_large(&self) -> bool {
         self.length() > LARGEST_WHOLE
     }
+
+    fn head(&self, coding: Coding) -> &Head {
+        self.heads[coding as usize].get_or_init(|| {
+            let etag = self.etag_of(coding);
+            let mut headers = HeaderMap::new();
+            put(&mut headers, ETAG, &etag);
+            put(&mut headers, LAST_MODIFIED, &http_date(self.facts.last_modified));
+            headers.insert(VARY, HeaderValue::from_static(VARY_ON));
+            for (name, value) in &self.facts.extra {
+                headers.append(name, value.clone());
+            }
+            Head { etag, headers }
+        })
+    }
+
+    /// The body, and its length unless it is streamed.
+    fn body_in(&self, coding: Coding) -> (Option<usize>, Body) {
+        match coding {
+            Coding::Identity if self.is_large() => (None, stream_plain(self.parts.clone())),
+            Coding::Gzip if self.is_large() => (None, stream_gzip(self.parts.clone())),
+            Coding::Identity => (Some(self.length()), whole(&self.parts)),
+            Coding::Gzip => (Some(self.gzip().len()), Body::from(self.gzip().clone())),
+        }
+    }
 }
 
 /// The response to a `GET` or `HEAD` whose answer is `rendered`: 200, or 304 when the client has
@@ -149,45 +186,37 @@ pub fn respond(
     facts: &ResponseFacts,
 ) -> Response {
     let coding = choose_coding(request_headers, rendered.length());
-    let etag = rendered.etag_of(coding);
-    let unchanged = is_unchanged(request_headers, &etag, facts.last_modified);
-    let mut response = if unchanged {
-        let mut response = Response::new(empty());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response
-    } else {
-        full_response(rendered, coding, method == Method::HEAD)
-    };
-    let headers = response.headers_mut();
-    // Room for these, the handler's own and those of the layers, so that the map grows once.
-    headers.reserve(16);
-    put(headers, ETAG, &etag);
-    put(headers, LAST_MODIFIED, &http_date(facts.last_modified));
-    put(headers, CACHE_CONTROL, &facts.cache_control);
-    headers.insert(VARY, HeaderValue::from_static(VARY_ON));
+    let head = rendered.head(coding);
+    let unchanged = is_unchanged(request_headers, &head.etag, rendered.facts.last_modified);
+    let mut headers = head.headers.clone();
+    put(&mut headers, CACHE_CONTROL, &facts.cache_control);
     for (name, value) in &facts.extra {
         headers.append(name, value.clone());
+    }
+    let mut body = empty();
+    if !unchanged {
+        let (length, full) = rendered.body_in(coding);
+        describe_body(&mut headers, rendered.facts.media_type, coding, length);
+        if method != Method::HEAD {
+            body = full;
+        }
+    }
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    if unchanged {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     response
 }
 
-fn full_response(rendered: &Arc<Rendered>, coding: Coding, head: bool) -> Response {
-    let (length, body) = match coding {
-        Coding::Identity if rendered.is_large() => (None, stream_plain(rendered.parts.clone())),
-        Coding::Gzip if rendered.is_large() => (None, stream_gzip(rendered.parts.clone())),
-        Coding::Identity => (Some(rendered.length()), whole(&rendered.parts)),
-        Coding::Gzip => (Some(rendered.gzip().len()), Body::from(rendered.gzip().clone())),
-    };
-    let mut response = Response::new(if head { empty() } else { body });
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(rendered.media_type));
+fn describe_body(headers: &mut HeaderMap, media_type: &'static str, coding: Coding, length: Option<usize>) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     if coding == Coding::Gzip {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     if let Some(length) = length {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
-    response
 }
 
 fn whole(parts: &[Bytes]) -> Body {
@@ -333,16 +362,23 @@ mod tests {
 
     use super::*;
 
-    fn facts() -> ResponseFacts {
-        ResponseFacts {
+    fn content() -> ContentFacts {
+        ContentFacts {
+            media_type: "application/json",
             last_modified: Timestamp::parse("1994-11-06T08:49:37.5Z").unwrap(),
-            cache_control: "private, max-age=60".to_owned(),
             extra: vec![(HeaderName::from_static("x-stale"), HeaderValue::from_static("false"))],
         }
     }
 
+    fn facts() -> ResponseFacts {
+        ResponseFacts {
+            cache_control: "private, max-age=60".to_owned(),
+            extra: vec![(HeaderName::from_static("x-simulated"), HeaderValue::from_static("true"))],
+        }
+    }
+
     fn rendered(length: usize) -> Arc<Rendered> {
-        Arc::new(Rendered::new("0123456789".repeat(length / 10), "application/json"))
+        Arc::new(Rendered::new("0123456789".repeat(length / 10), content()))
     }
 
     fn ask(rendered: &Arc<Rendered>, method: &Method, headers: &[(&str, &str)]) -> Response {
@@ -381,6 +417,7 @@ mod tests {
         assert_eq!(headers[CACHE_CONTROL], "private, max-age=60");
         assert_eq!(headers[VARY], "Accept, Accept-Encoding, Authorization");
         assert_eq!(headers["x-stale"], "false");
+        assert_eq!(headers["x-simulated"], "true");
         assert!(!headers.contains_key(CONTENT_ENCODING));
         assert_eq!(bytes_of(response).await, rendered.body());
     }
@@ -450,8 +487,8 @@ mod tests {
     #[tokio::test]
     async fn parts_are_one_body() {
         let parts = ["[", &"0123456789".repeat(200), "]"].map(|part| Bytes::from(part.to_owned()));
-        let whole = Arc::new(Rendered::new(parts.concat(), "application/json"));
-        let parted = Arc::new(Rendered::of_parts(parts.to_vec(), "application/json"));
+        let whole = Arc::new(Rendered::new(parts.concat(), content()));
+        let parted = Arc::new(Rendered::of_parts(parts.to_vec(), content()));
         assert_eq!(parted.body(), whole.body());
         for encoding in ["", "gzip"] {
             let headers = [("accept-encoding", encoding)];
@@ -512,7 +549,7 @@ mod tests {
 
     #[test]
     fn different_bytes_have_different_tags() {
-        let tag = |body: &'static str| Rendered::new(body, "text/plain").etag();
+        let tag = |body: &'static str| Rendered::new(body, content()).etag();
         assert_eq!(tag("a"), tag("a"));
         assert_ne!(tag("a"), tag("b"));
     }

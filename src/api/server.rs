@@ -224,7 +224,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::super::form::{Asked, Form};
-    use super::super::rendered::{Rendered, ResponseFacts, respond};
+    use super::super::rendered::{ContentFacts, Rendered, ResponseFacts, respond};
     use super::*;
     use crate::domain::time::Timestamp;
 
@@ -243,9 +243,10 @@ mod tests {
     }
 
     async fn answer(method: axum::http::Method, headers: HeaderMap) -> Response {
-        let rendered = Rendered::new("{\"data\":[]}".repeat(200), "application/json").into();
         let last_modified = Timestamp::parse("2024-01-01").unwrap();
-        let facts = ResponseFacts { last_modified, cache_control: "no-cache".to_owned(), extra: Vec::new() };
+        let content = ContentFacts { media_type: "application/json", last_modified, extra: Vec::new() };
+        let rendered = Rendered::new("{\"data\":[]}".repeat(200), content).into();
+        let facts = ResponseFacts { cache_control: "no-cache".to_owned(), extra: Vec::new() };
         respond(&rendered, &headers, &method, &facts)
     }
 
