@@ -78,19 +78,19 @@ fn page(machine: &Machine, findings: &[Finding]) -> String {
     let missed = findings.iter().filter(|finding| finding.met == Some(false)).count();
     let reading = match missed {
         0 => "Every budget that applies today is met.".to_owned(),
-        missed => format!("{missed} of the budgets below are missed; the table says which."),
+        missed => format!("Missed: {missed}; the table says which."),
     };
     format!(
         "# Performance
 
-This page is written by `./dev bench --write` (`cargo bench --bench budgets -- --write` with
-`DATABASE_URL` naming a scratch server). Each budget is measured beside its limit in the same run,
+This page is written by `./dev bench --write`, which takes the server of `DATABASE_URL` for
+scratch databases, or starts one of its own. Each budget is measured beside its limit in the same run,
 in turns, and the best rounds are compared: what else a machine does only adds time. Times alone
 would say more about the machine than about the program. Nothing here is a test: a missed budget
 fails no build.
 
-Measured on {date}: {cores} cores of {processor}, Linux {kernel}, PostgreSQL {postgresql} on the same
-machine, release profile.
+Measured on {date}: {cores} cores of {processor}, Linux {kernel}, release profile,
+PostgreSQL {postgresql} on the same machine.
 
 {table}
 

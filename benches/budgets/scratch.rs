@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 use anyhow::Context as _;
 use miner_signals::store::database::{Mode, pool};
 use miner_signals::store::migrate::migrate;
+use miner_signals::store::private_postgres::PrivatePostgres;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool};
 
@@ -14,6 +15,7 @@ const POOL_CONNECTIONS: u32 = 4;
 /// A server on which databases named `bench_*` may be made and dropped.
 pub struct ScratchServer {
     options: PgConnectOptions,
+    private: Option<PrivatePostgres>,
 }
 
 /// A database of ours on the scratch server, migrated for live data.
@@ -23,16 +25,19 @@ pub struct Scratch {
     pub pool: PgPool,
 }
 
-/// Finds the server: the one place that knows where it comes from.
+/// The server of `DATABASE_URL`, or one of our own in a temporary directory: the one place that
+/// knows where it comes from.
 ///
 /// # Errors
-/// If `DATABASE_URL` is missing or no address.
-#[expect(clippy::unused_async, reason = "a server of our own will be started here")]
+/// If `DATABASE_URL` is no address, or a server of our own cannot be started.
 pub async fn scratch_server() -> anyhow::Result<ScratchServer> {
-    let url =
-        std::env::var("DATABASE_URL").context("DATABASE_URL must name a PostgreSQL server for scratch databases")?;
-    let options = PgConnectOptions::from_str(&url).context("DATABASE_URL is no address of PostgreSQL")?;
-    Ok(ScratchServer { options })
+    if let Ok(url) = std::env::var("DATABASE_URL") {
+        let options = PgConnectOptions::from_str(&url).context("DATABASE_URL is no address of PostgreSQL")?;
+        return Ok(ScratchServer { options, private: None });
+    }
+    let directory = std::env::temp_dir().join(format!("miner-signals-bench-{}", std::process::id()));
+    let private = PrivatePostgres::start(&directory).await?;
+    Ok(ScratchServer { options: private.connect_options(), private: Some(private) })
 }
 
 impl ScratchServer {
@@ -67,10 +72,12 @@ impl ScratchServer {
         Ok(connection.close().await?)
     }
 
-    /// Leaves the server.
-    #[expect(clippy::unused_async, reason = "a server of our own will be stopped here")]
+    /// Leaves the server; one of our own is stopped and removed.
     pub async fn stop(self) -> anyhow::Result<()> {
-        Ok(())
+        let Some(private) = self.private else { return Ok(()) };
+        let directory = private.directory().to_owned();
+        private.stop().await?;
+        Ok(std::fs::remove_dir_all(directory)?)
     }
 
     fn open(&self, name: &str) -> Scratch {
