@@ -29,8 +29,10 @@ async fn every_table_and_every_column_says_what_it_is() {
 #[tokio::test]
 async fn the_catalog_in_sql_is_the_catalog_of_the_program() {
     let database = TestDatabase::new().await;
-    let stored: Vec<(String, String, String)> =
-        sqlx::query_as("select metric, unit, kind from metric order by metric").fetch_all(&database.pool).await.unwrap();
+    let stored: Vec<(String, String, String)> = sqlx::query_as("select metric, unit, kind from metric order by metric")
+        .fetch_all(&database.pool)
+        .await
+        .unwrap();
     let mut expected: Vec<_> = miner_signals::domain::catalog::METRICS
         .iter()
         .map(|metric| (metric.slug.to_owned(), metric.unit.to_owned(), metric.kind.name().to_owned()))
