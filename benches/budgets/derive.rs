@@ -12,7 +12,7 @@ use miner_signals::store::rule::first_source_rules;
 
 use super::history;
 use super::report::Finding;
-use super::timing::{least_time, show};
+use super::timing::{Ratio, least_time, show};
 
 const RUNS: usize = 25;
 const EVERYTHING: Duration = Duration::from_millis(50);
@@ -50,7 +50,7 @@ pub fn measure() -> Vec<Finding> {
             work: format!("derive everything: {metrics} metrics on {} days", history.days()),
             limit: format!("one pass over the columns: {}", show(pass)),
             measured: show(everything),
-            ratio: Some(everything.as_secs_f64() / pass.as_secs_f64()),
+            ratio: Some(Ratio::of(&[everything.as_secs_f64()], &[pass.as_secs_f64()])),
             target: "< 50 ms".to_owned(),
             met: Some(everything < EVERYTHING),
         },

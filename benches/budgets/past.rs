@@ -9,7 +9,7 @@ use super::history;
 use super::report::Finding;
 use super::scratch::Scratch;
 use super::serve::{TEN_YEARS, body_of, service};
-use super::timing::least;
+use super::timing::{Ratio, median};
 
 const ROUNDS: i32 = 25;
 
@@ -48,14 +48,14 @@ pub async fn measure(database: &Scratch) -> anyhow::Result<Vec<Finding>> {
             let lines = std::str::from_utf8(&body)?.lines().count();
             anyhow::ensure!(i32::try_from(lines)? == TEN_YEARS + 1, "{path} has {lines} lines");
         }
-        let (ours, bare) = (least(ours), least(bare));
+        let ratio = Ratio::of(&ours, &bare);
         findings.push(Finding {
             work: format!("past view of {metric}, ten years, cold, CSV"),
-            limit: format!("SQL read of its {rows} inputs: {:.1} ms", bare * 1e3),
-            measured: format!("{:.1} ms", ours * 1e3),
-            ratio: Some(ours / bare),
+            limit: format!("SQL read of its {rows} inputs: {:.1} ms", median(&bare) * 1e3),
+            measured: format!("{:.1} ms", median(&ours) * 1e3),
+            ratio: Some(ratio),
             target: "≤ 2".to_owned(),
-            met: Some(ours <= 2.0 * bare),
+            met: Some(ratio.median <= 2.0),
         });
     }
     Ok(findings)

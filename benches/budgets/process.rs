@@ -14,7 +14,7 @@ use super::load::Client;
 use super::report::Finding;
 use super::scratch::Scratch;
 use super::serve::{body_of, service};
-use super::timing::{least, most, show};
+use super::timing::{median, show};
 
 const ROUNDS: usize = 5;
 const START: Duration = Duration::from_millis(1_500);
@@ -41,8 +41,8 @@ pub async fn measure(database: &Scratch) -> anyhow::Result<Vec<Finding>> {
         highest.push(memory_mb(&process, "VmHWM")?);
         child.kill().await?;
     }
-    let start = Duration::from_secs_f64(least(starts));
-    let (resident, highest) = (most(resident), most(highest));
+    let start = Duration::from_secs_f64(median(&starts));
+    let (resident, highest) = (median(&resident), median(&highest));
     Ok(vec![
         Finding {
             work: "start with an existing database → first correct answer".to_owned(),

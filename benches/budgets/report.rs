@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::facts::Machine;
+use super::timing::Ratio;
 
 /// One budget with what was measured.
 pub struct Finding {
@@ -14,7 +15,7 @@ pub struct Finding {
     pub limit: String,
     pub measured: String,
     /// Measured over limit, in the direction that the target speaks of; `None` without a limit.
-    pub ratio: Option<f64>,
+    pub ratio: Option<Ratio>,
     pub target: String,
     /// `None` where the figure is only for the reader.
     pub met: Option<bool>,
@@ -34,7 +35,7 @@ impl Finding {
             self.work.clone(),
             self.limit.clone(),
             self.measured.clone(),
-            self.ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}")),
+            self.ratio.map_or_else(|| "–".to_owned(), |ratio| ratio.to_string()),
             self.target.clone(),
             self.verdict().to_owned(),
         ]
@@ -85,9 +86,9 @@ fn page(machine: &Machine, findings: &[Finding]) -> String {
 
 This page is written by `./dev bench --write`, which takes the server of `DATABASE_URL` for
 scratch databases, or starts one of its own. Each budget is measured beside its limit in the same run,
-in turns, and the best rounds are compared: what else a machine does only adds time. Times alone
-would say more about the machine than about the program. Nothing here is a test: a missed budget
-fails no build.
+in turns: the ratio is the median of that of each round, with the least and the greatest beside it.
+Times alone would say more about the machine than about the program. Nothing here is a test: a
+missed budget fails no build.
 
 Measured on {date}: {cores} cores of {processor}, Linux {kernel}, release profile,
 PostgreSQL {postgresql} on the same machine.
@@ -100,6 +101,8 @@ PostgreSQL {postgresql} on the same machine.
 
 - The history is generated: a seeded random walk of daily values since 2009-01-03, one day in
   fifty revised once, and three hourly series of the same span.
+- What only computes shows its fastest run, everything else the median of its rounds. A wide range
+  of ratios tells of a busy machine.
 - Ratios of requests and rows are ours over the limit, so more is better; ratios of times are ours
   over the limit, so less is better.
 - The server, the client that loads it and PostgreSQL share the cores, for ours and for the limit
