@@ -576,6 +576,8 @@ fn known_times(history: &NetworkHistory<'_>, inputs: &[Input], day: usize, momen
 /// When the own and the other inputs of each day were first served.
 struct FirstServed {
     from: usize,
+    /// The first day of the history that was ever served.
+    life_begins: usize,
     own: Vec<Option<Timestamp>>,
     reach: Vec<Option<Timestamp>>,
 }
@@ -583,20 +585,20 @@ struct FirstServed {
 impl FirstServed {
     fn new(history: &NetworkHistory<'_>, metric: NetworkMetric, days: Range<usize>, moment: Moment) -> Self {
         let from = if days.is_empty() { days.start } else { metric.other_days(days.start).start.min(days.start) };
-        let of = |needs_price: bool| {
-            let at = |day: usize| {
-                let chain = history.chain.first_served(day, moment)?;
-                if !needs_price {
-                    return Some(chain);
-                }
-                Some(chain.max(history.price.first_served(day, moment)?))
-            };
-            (from..days.end.max(from)).map(at).collect::<Vec<_>>()
+        let at = |day: usize, needs_price: bool| {
+            let chain = history.chain.first_served(day, moment)?;
+            if !needs_price {
+                return Some(chain);
+            }
+            Some(chain.max(history.price.first_served(day, moment)?))
         };
+        let of = |needs_price| (from..days.end.max(from)).map(|day| at(day, needs_price)).collect::<Vec<_>>();
         let own = of(metric.needs_price());
         let same = metric.needs_price() == metric.reach_needs_price();
         let reach = if same { Vec::new() } else { of(metric.reach_needs_price()) };
-        Self { from, own, reach }
+        // From the first day of the history, not of the range: a row must not depend on its page.
+        let life_begins = (0..days.end).find(|&day| at(day, metric.reach_needs_price()).is_some()).unwrap_or(days.end);
+        Self { from, life_begins, own, reach }
     }
 
     /// When the day's own inputs were first known.
@@ -604,11 +606,9 @@ impl FirstServed {
         self.own[day - self.from]
     }
 
-    /// Days from the first known one of these to `day`, both included.
+    /// Days from the first known one of the history to `day`, both included.
     fn life_until(&self, day: usize) -> usize {
-        let reach = if self.reach.is_empty() { &self.own } else { &self.reach };
-        let begin = reach.iter().position(Option::is_some).map_or(day, |place| self.from + place);
-        (day + 1).saturating_sub(begin)
+        (day + 1).saturating_sub(self.life_begins)
     }
 
     /// The first instant at which the day's own inputs are known, and as many of the others as a

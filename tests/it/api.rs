@@ -175,6 +175,25 @@ async fn pages_walk_the_whole_series_once_in_both_directions() {
 }
 
 #[tokio::test]
+async fn a_row_does_not_depend_on_the_page_it_stands_on() {
+    let database = TestDatabase::new().await;
+    let mut days = network_days("2018-01-01", 500);
+    // A hole, which is the first day of the window of 2019-04-02, and a revision after it.
+    days.retain(|row| row.period_start.to_string() != "2018-04-03T00:00:00Z");
+    database.append(&days).await;
+    database.append(&[value("fees_btc", "coinmetrics", "2019-03-01", 60.0, Some("2019-05-01"))]).await;
+    let api = database.api().await;
+    for metric in ["hashprice_z_log_365d", "hashprice_z_robust_365d", "hashprice_percentile_365d"] {
+        let whole = api.get(&format!("/v1/series/{metric}.csv?as_of=2020-01-01")).await.text();
+        for day in ["2019-04-01", "2019-04-02", "2019-04-03"] {
+            let part = api.get(&format!("/v1/series/{metric}.csv?as_of=2020-01-01&start={day}&last=")).await.text();
+            let row = part.lines().nth(1).unwrap();
+            assert!(row.starts_with(day) && whole.lines().any(|line| line == row), "{metric}: {row}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn staleness_flips_by_time_alone_and_bots_can_refuse_it() {
     let database = TestDatabase::new().await;
     database.append(&network_days("2020-01-01", 10)).await;
