@@ -47,6 +47,25 @@ pub struct ViewParams {
     max_age: Option<String>,
 }
 
+/// Whose values, and by whom.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct NameParams {
+    /// The subject of the values.
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
+    subject: Option<String>,
+    /// Only this source; otherwise the preferred one that has values.
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._:-]+$",
+        example = "coinmetrics"
+    )]
+    source: Option<String>,
+}
+
 /// The forms of lists and objects.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -60,42 +79,11 @@ pub struct ListForms {
     flat: Option<bool>,
 }
 
-/// Which value.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
-pub struct ValueParams {
-    /// The subject of the value.
-    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
-    subject: Option<String>,
-    /// Only this source; otherwise the preferred one that has values.
-    #[param(
-        required = false,
-        nullable = false,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9._:-]+$",
-        example = "coinmetrics"
-    )]
-    source: Option<String>,
-}
-
 /// One series and a part of it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes parameters; requests are read by Params")]
 pub struct SeriesParams {
-    /// The subject of the series.
-    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
-    subject: Option<String>,
-    /// Only this source; otherwise the preferred one that has values.
-    #[param(
-        required = false,
-        nullable = false,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9._:-]+$",
-        example = "coinmetrics"
-    )]
-    source: Option<String>,
     /// Length of a period.
     #[param(required = false, nullable = false, inline)]
     resolution: Option<ResolutionName>,
@@ -192,18 +180,6 @@ pub struct LatestParams {
         example = "price_usd,hashprice_usd_per_ph_day"
     )]
     metrics: Option<String>,
-    /// The subject of the values.
-    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
-    subject: Option<String>,
-    /// Only this source; otherwise the preferred one that has values.
-    #[param(
-        required = false,
-        nullable = false,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9._:-]+$",
-        example = "coinmetrics"
-    )]
-    source: Option<String>,
 }
 
 /// Which columns and rows of a wide table.
@@ -218,18 +194,6 @@ pub struct PanelParams {
         example = "price_usd,hashprice_usd_per_ph_day"
     )]
     metrics: String,
-    /// The subject of the values.
-    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
-    subject: Option<String>,
-    /// Only this source; otherwise the preferred one that has values.
-    #[param(
-        required = false,
-        nullable = false,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9._:-]+$",
-        example = "coinmetrics"
-    )]
-    source: Option<String>,
     /// First row, inclusive.
     #[param(
         required = false,

@@ -75,7 +75,7 @@ pub fn known_metric(slug: &str) -> Result<&'static Metric, Problem> {
 /// The logs that have a version in the view: a series that came later is no part of it.
 pub fn logs_seen(view: &View) -> impl Iterator<Item = &SeriesLog> {
     let moment = view.moment;
-    view.snapshot.stored.logs().filter(move |log| log.periods().any(|period| period.winner(moment).is_some()))
+    view.snapshot.stored.logs().filter(move |log| log.is_visible(moment))
 }
 
 /// Checks a subject and a source for a client: known are those that any series has that is stored

@@ -50,7 +50,6 @@ struct Candidate<'a> {
 pub struct Group<'a> {
     periods: Vec<(Timestamp, Timestamp)>,
     candidates: Vec<Candidate<'a>>,
-    metrics: Vec<&'static str>,
     rules: &'a RuleBook,
     base: Moment,
     settled: OnceCell<Settled>,
@@ -109,7 +108,7 @@ impl<'a> Group<'a> {
             Some(candidate)
         };
         let candidates = sources.into_iter().filter_map(candidate).collect();
-        Self { candidates, metrics: metrics.to_vec(), periods, rules, base, settled: OnceCell::new() }
+        Self { candidates, periods, rules, base, settled: OnceCell::new() }
     }
 
     #[must_use]
@@ -426,12 +425,6 @@ impl<'a> GroupView<'_, 'a> {
         let timing = candidate.timing(self.group.rules.in_force(self.moment));
         let observed_until = self.group.periods[period].1;
         Some(Newest { period, source: candidate.source, observed_until, timing })
-    }
-
-    /// The metrics of the group, in the order of its fields.
-    #[must_use]
-    pub fn metrics(&self) -> &[&'static str] {
-        &self.group.metrics
     }
 }
 

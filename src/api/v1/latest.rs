@@ -12,7 +12,7 @@ use super::shapes::{Envelope, Meta, When};
 use crate::api::answer::{ApiState, Content, Endpoint, Keyed, Question};
 use crate::api::form::Form;
 use crate::api::number::to_json_bytes;
-use crate::api::openapi::{LatestParams, ListForms, ValueParams, ViewErrors, ViewParams};
+use crate::api::openapi::{LatestParams, ListForms, NameParams, ViewErrors, ViewParams};
 use crate::api::problem::Problem;
 use crate::api::readings::{Material, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
@@ -59,7 +59,7 @@ pub struct LatestValue {
 /// The newest value of several metrics in one map, each with its time of knowledge and freshness;
 /// without `metrics`, all of the subject.
 #[utoipa::path(get, path = "/v1/latest", operation_id = "readLatest", tag = "latest",
-    params(LatestParams, ViewParams, ListForms),
+    params(LatestParams, NameParams, ViewParams, ListForms),
     responses(
         (status = 200, description = "A map from metric to its newest value", body = Envelope<std::collections::HashMap<String, LatestValue>>),
         ViewErrors,
@@ -76,7 +76,7 @@ pub async fn read_latest(State(state): State<ApiState>, request: Request) -> Res
 #[utoipa::path(get, path = "/v1/latest/{metric}", operation_id = "readLatestText", tag = "latest",
     params(
         ("metric" = String, Path, description = "A metric of the catalog", max_length = 64, pattern = "^[a-z0-9_]+$", example = "price_usd"),
-        ValueParams, ViewParams,
+        NameParams, ViewParams,
     ),
     responses(
         (status = 200, description = "The number", body = String, content_type = "text/plain"),

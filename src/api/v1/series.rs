@@ -10,7 +10,7 @@ use crate::api::answer::{ApiState, Content, Endpoint, Question, Rows};
 use crate::api::columns::{Column, ColumnPage};
 use crate::api::cursor::Cursor;
 use crate::api::form::Form;
-use crate::api::openapi::{ListForms, SeriesParams, ViewErrors, ViewParams};
+use crate::api::openapi::{ListForms, NameParams, SeriesParams, ViewErrors, ViewParams};
 use crate::api::problem::{Code, Problem};
 use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
@@ -97,7 +97,7 @@ pub async fn list_series(State(state): State<ApiState>, request: Request) -> Res
 #[utoipa::path(get, path = "/v1/series/{metric}", operation_id = "readSeries", tag = "series",
     params(
         ("metric" = String, Path, description = "A metric of the catalog", max_length = 64, pattern = "^[a-z0-9_]+$", example = "price_usd"),
-        SeriesParams, ViewParams, ListForms,
+        SeriesParams, NameParams, ViewParams, ListForms,
     ),
     responses(
         (status = 200, description = "The rows", body = Envelope<Vec<SeriesRow>>),
