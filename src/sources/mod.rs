@@ -4,6 +4,7 @@
 //! says why not. Nothing here knows the database, the API or the clock.
 
 pub mod coinmetrics;
+pub mod feed;
 pub mod observations;
 
 use crate::domain::append::Arrival;

@@ -1,0 +1,94 @@
+//! What a live source is asked, and what its answers come to: the common shape of every adapter.
+//!
+//! An adapter does no I/O. It says which address to ask next, given the answers so far, and makes
+//! arrivals of them; [`super::http`] fetches, and the worker keeps, times and records.
+
+use bytes::Bytes;
+use url::Url;
+
+use super::Normalized;
+use crate::domain::time::Timestamp;
+
+/// The stretch of time that a run asks for: periods with `from <= period_start < until`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Without secrets: it is logged and stored.
+    pub address: Url,
+    /// Name and value of a query parameter that only the wire sees.
+    pub secret: Option<(&'static str, String)>,
+}
+
+impl Ask {
+    #[must_use]
+    pub const fn open(address: Url) -> Self {
+        Self { address, secret: None }
+    }
+}
+
+/// A whole answer with a good status and a content type that may be JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The address asked, without secrets.
+    pub address: Url,
+    /// Decompressed, without secrets.
+    pub body: Bytes,
+}
+
+/// An answer that came whole and cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Not in the format of the source, or in a shape that we do not know.
+    #[error("{0}")]
+    BadBody(String),
+    /// The source asks for fewer requests, inside an answer with a good status.
+    #[error("{0}")]
+    RateLimited(String),
+    /// The source is out of order, inside an answer with a good status.
+    #[error("{0}")]
+    ServerError(String),
+    /// The source will not answer this request, however often it is asked.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Unusable {
+    /// The code in the ledger and in `/v1/sources`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::BadBody(_) => "bad_body",
+            Self::RateLimited(_) => "rate_limited",
+            Self::ServerError(_) => "server_error",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+/// One thing that a source publishes, read as a whole: all of it or nothing is used.
+pub trait Feed: Send + Sync + std::fmt::Debug {
+    /// The name of the source in series, ledgers and configuration.
+    fn source(&self) -> &'static str;
+
+    /// The name of the feed within its source.
+    fn name(&self) -> &'static str;
+
+    /// The next request of a run, given the answers so far; `None` when they are enough.
+    ///
+    /// # Errors
+    /// [`Unusable`] if an answer does not tell.
+    fn ask(&self, window: Window, answers: &[Answer]) -> Result<Option<Ask>, Unusable>;
+
+    /// The arrivals of a run's answers, and what of them cannot be used. Periods that are going on at
+    /// `now` are left out without a word; later ones are refused.
+    ///
+    /// # Errors
+    /// [`Unusable`] if an answer as a whole makes no sense.
+    fn normalize(&self, window: Window, answers: &[Answer], now: Timestamp) -> Result<Normalized, Unusable>;
+}
