@@ -1,9 +1,12 @@
 //! The commands: what each one does, in the order of a newcomer's day.
 
+mod backfill;
 mod database;
+mod demo;
 mod doctor;
 mod import;
-mod serve;
+mod progress;
+mod service;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -11,7 +14,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{DatabaseArgs, ListenArgs, demo_database};
+use demo::DemoPlan;
+use service::{Service, Work};
+
+use crate::clock::Clock;
+use crate::config::{DatabaseArgs, ListenArgs, SourceArgs, demo_database};
 use crate::store::database::Mode;
 use crate::store::migrate::migrate;
 use crate::telemetry::LogFormat;
@@ -40,13 +47,35 @@ enum Command {
         /// Seed of the world; fixed at the first start of a data directory
         #[arg(long, default_value_t = 1)]
         seed: u32,
+        /// Seconds that the world lives in each second; fixed at the first start of a data directory
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        speed: u32,
+        /// Let the simulated upstreams misbehave now and then
+        #[arg(long)]
+        faults: bool,
     },
-    /// Migrate and serve in one process
+    /// Migrate, read the live sources and serve, in one process
     Up {
         #[command(flatten)]
         listen: ListenArgs,
         #[command(flatten)]
         database: DatabaseArgs,
+        #[command(flatten)]
+        sources: SourceArgs,
+    },
+    /// Serve a database that somebody else works on
+    Api {
+        #[command(flatten)]
+        listen: ListenArgs,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Read the live sources into a database that is migrated
+    Worker {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[command(flatten)]
+        sources: SourceArgs,
     },
     /// Bring the database to this release's schema
     Migrate {
@@ -62,10 +91,27 @@ enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Check configuration and database, and say what to mend
+    /// Read the history of a source, as far as it shows it; resumable
+    Backfill {
+        /// mempool, coinmetrics, coinbase, kraken or bitstamp
+        source: String,
+        /// First day, such as 2015-01-01; by default as far back as the first read goes
+        #[arg(long, value_name = "DAY")]
+        from: Option<String>,
+        /// The day after the last; by default today
+        #[arg(long, value_name = "DAY")]
+        to: Option<String>,
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[command(flatten)]
+        sources: SourceArgs,
+    },
+    /// Check configuration, database and sources, and say what to mend
     Doctor {
         #[command(flatten)]
         database: DatabaseArgs,
+        #[command(flatten)]
+        sources: SourceArgs,
     },
     /// Print the OpenAPI document
     Openapi,
@@ -99,8 +145,30 @@ impl Cli {
     /// What went wrong and what to do, for one line on standard error.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Demo { listen, data_dir, seed } => serve::demo(&listen, demo_database(data_dir)?, seed).await?,
-            Command::Up { listen, database } => serve::up(&listen, database.live()?).await?,
+            Command::Demo { listen, data_dir, seed, speed, faults } => {
+                let anchor = Clock::System.now().day();
+                let mode = Mode::Simulated { seed: i64::from(seed), anchor, speed };
+                let work = Some(Work::Demo(DemoPlan { faults }));
+                let service = Service { listen: Some(listen), work, migrate: Some(mode) };
+                service.run(demo_database(data_dir)?).await?;
+            }
+            Command::Up { listen, database, sources } => {
+                let work = Some(Work::Live(sources));
+                let service = Service { listen: Some(listen), work, migrate: Some(Mode::Live) };
+                service.run(database.live()?).await?;
+            }
+            Command::Api { listen, database } => {
+                let service = Service { listen: Some(listen), work: None, migrate: None };
+                service.run(database.live()?).await?;
+            }
+            Command::Worker { database, sources } => {
+                let service = Service { listen: None, work: Some(Work::Live(sources)), migrate: None };
+                service.run(database.live()?).await?;
+            }
+            Command::Backfill { source, from, to, database, sources } => {
+                let asked = backfill::Asked { source, from, to };
+                backfill::run(&asked, database.live()?, &sources).await?;
+            }
             Command::Migrate { database } => {
                 let database = database::open(database.live()?).await?;
                 let outcome = migrate(&database.pool, Mode::Live).await;
@@ -108,7 +176,7 @@ impl Cli {
                 println!("the database is at this release's schema");
             }
             Command::Import { format, files, database } => import::run(format.into(), &files, database.live()?).await?,
-            Command::Doctor { database } => return doctor::run(database.live()).await,
+            Command::Doctor { database, sources } => return doctor::run(database.live(), &sources).await,
             Command::Openapi => print_document()?,
         }
         Ok(ExitCode::SUCCESS)

@@ -3,11 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use sqlx::postgres::PgConnectOptions;
+use url::Url;
 
+use crate::sources::feed::{ApiKey, Feed};
+use crate::sources::http::{Http, Limits};
+use crate::sources::{Addresses, feeds};
 use crate::store::private_postgres;
 
 /// Where the data lives.
@@ -30,6 +36,82 @@ pub struct ListenArgs {
     /// Address to listen on; only loopback until there are keys
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", env = "MINER_SIGNALS_LISTEN")]
     pub listen: IpAddr,
+}
+
+/// Which live sources are asked, and where.
+#[derive(Debug, Clone, Args)]
+pub struct SourceArgs {
+    /// Sources that are not asked, separated by commas
+    #[arg(long, value_name = "SOURCES", value_delimiter = ',', env = "MINER_SIGNALS_WITHOUT")]
+    pub without: Vec<String>,
+    /// An address at which the operators of sources can reach you; sent with every request
+    #[arg(long, value_name = "CONTACT", env = "MINER_SIGNALS_CONTACT")]
+    pub contact: Option<String>,
+    /// A key of Coin Metrics, for more than the community's metrics
+    #[arg(long, value_name = "KEY", env = "COINMETRICS_API_KEY", hide_env_values = true)]
+    pub coinmetrics_key: Option<Secret>,
+    /// Another mempool.space, such as your own
+    #[arg(long, value_name = "URL", env = "MINER_SIGNALS_MEMPOOL_URL")]
+    pub mempool_url: Option<Url>,
+    /// Another address of Coin Metrics
+    #[arg(long, value_name = "URL", env = "MINER_SIGNALS_COINMETRICS_URL")]
+    pub coinmetrics_url: Option<Url>,
+    /// Another address of Coinbase Exchange
+    #[arg(long, value_name = "URL", env = "MINER_SIGNALS_COINBASE_URL")]
+    pub coinbase_url: Option<Url>,
+    /// Another address of Kraken
+    #[arg(long, value_name = "URL", env = "MINER_SIGNALS_KRAKEN_URL")]
+    pub kraken_url: Option<Url>,
+    /// Another address of Bitstamp
+    #[arg(long, value_name = "URL", env = "MINER_SIGNALS_BITSTAMP_URL")]
+    pub bitstamp_url: Option<Url>,
+    /// Seconds after which another worker takes over from one that does not move; longer than any request
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..), env = "MINER_SIGNALS_LEASE_SECONDS")]
+    pub lease_seconds: u16,
+}
+
+impl SourceArgs {
+    /// Longer than the deadline of a request.
+    pub const DEFAULT_LEASE: Duration = Duration::from_secs(60);
+
+    /// The feeds of every source that is asked.
+    ///
+    /// # Errors
+    /// If `--without` names no source.
+    pub fn feeds(&self) -> anyhow::Result<Vec<Arc<dyn Feed>>> {
+        let usual = Addresses::default();
+        let or = |given: &Option<Url>, usual: Url| given.clone().unwrap_or(usual);
+        let addresses = Addresses {
+            mempool: or(&self.mempool_url, usual.mempool),
+            coinmetrics: self.coinmetrics_url.clone(),
+            coinbase: or(&self.coinbase_url, usual.coinbase),
+            kraken: or(&self.kraken_url, usual.kraken),
+            bitstamp: or(&self.bitstamp_url, usual.bitstamp),
+        };
+        let key = self.coinmetrics_key.clone().map(|Secret(key)| ApiKey::new(key));
+        let mut feeds = feeds(&addresses, key);
+        for unwanted in &self.without {
+            let before = feeds.len();
+            feeds.retain(|feed| feed.source() != unwanted);
+            if feeds.len() == before {
+                bail!("--without {unwanted}: no such source; there are mempool, coinmetrics, coinbase, kraken and bitstamp");
+            }
+        }
+        Ok(feeds)
+    }
+
+    /// The client that asks them.
+    ///
+    /// # Errors
+    /// If the contact cannot be sent, or the system has no certificates.
+    pub fn http(&self) -> anyhow::Result<Http> {
+        Http::new(self.contact.as_deref(), Limits::default()).context("cannot make requests; see --contact")
+    }
+
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs(u64::from(self.lease_seconds))
+    }
 }
 
 /// A text that is never printed: it may hold a password.

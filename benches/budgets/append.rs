@@ -75,7 +75,7 @@ async fn append(database: &Scratch) -> anyhow::Result<(f64, f64)> {
     for number in 0..PAYLOADS {
         let arrivals = payload(number, HUBS, HOURS);
         let begun = Instant::now();
-        let appended = append_payload(&mut connection, run, &arrivals).await?;
+        let appended = append_payload(&mut connection, run, &arrivals, None).await?;
         seconds += begun.elapsed().as_secs_f64();
         anyhow::ensure!(appended.stored == arrivals.len(), "only {} rows were new", appended.stored);
         resident.push(memory_mb("self", "VmRSS")?);

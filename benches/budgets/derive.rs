@@ -8,7 +8,7 @@ use miner_signals::domain::network::{NetworkHistory, NetworkMetric, NetworkView}
 use miner_signals::domain::observation::{Moment, SeriesLog};
 use miner_signals::domain::rules::{RuleBook, SourceRulesVersion};
 use miner_signals::domain::time::Timestamp;
-use miner_signals::store::rule::first_source_rules;
+use miner_signals::store::rule::shipped_source_rules;
 
 use super::history;
 use super::report::Finding;
@@ -20,7 +20,7 @@ const TIP: Duration = Duration::from_millis(1);
 
 pub fn measure() -> Vec<Finding> {
     let logs = history::daily_logs();
-    let rules = SourceRulesVersion { version: 1, effective_at: Timestamp::MIN, batch: 0, rules: first_source_rules() };
+    let rules = SourceRulesVersion { version: 1, effective_at: Timestamp::MIN, batch: 0, rules: shipped_source_rules() };
     let rules = RuleBook::new(vec![rules]).expect("there is one version");
     let moment = Moment { at: history::end().start(), batch: 1 };
     let pass = least_time(RUNS, || {

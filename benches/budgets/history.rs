@@ -134,7 +134,7 @@ pub async fn store(database: &Scratch) -> anyhow::Result<()> {
     for walk in daily_walks().chain(hourly_walks()) {
         let arrivals: Vec<Arrival> = walk.arrivals().collect();
         for payload in arrivals.chunks(MAX_ROWS_PER_BATCH) {
-            let appended = append_payload(&mut connection, run, payload).await?;
+            let appended = append_payload(&mut connection, run, payload, None).await?;
             anyhow::ensure!(
                 appended.refused.is_empty(),
                 "the generated history was refused: {:?}",

@@ -55,6 +55,9 @@ pub struct Metric {
     pub formula: Option<&'static str>,
     /// Values outside are quarantined; both ends are plausible.
     pub plausible: (f64, f64),
+    /// The largest factor between two successive values, up or down, that live sources are believed;
+    /// `None` where any step may be real.
+    pub largest_step: Option<f64>,
 }
 
 impl Metric {
@@ -89,7 +92,15 @@ const fn raw(
     plausible: (f64, f64),
     definition: &'static str,
 ) -> Metric {
-    Metric { slug, unit, kind, origin: Origin::Raw, definition, formula: None, plausible }
+    Metric { slug, unit, kind, origin: Origin::Raw, definition, formula: None, plausible, largest_step: None }
+}
+
+impl Metric {
+    /// The factors are far above any day of 2010 to 2024 (price 1.9, hashrate and issuance 1.8 and 2.3
+    /// since 2013, 17.5 in the first year, difficulty 4.0) and far below a change of unit.
+    const fn stepping(self, largest_step: f64) -> Self {
+        Self { largest_step: Some(largest_step), ..self }
+    }
 }
 
 const fn derived(
@@ -100,24 +111,37 @@ const fn derived(
     definition: &'static str,
     formula: &'static str,
 ) -> Metric {
-    Metric { slug, unit, kind, origin: Origin::Derived { method }, definition, formula: Some(formula), plausible: ANY }
+    Metric {
+        slug,
+        unit,
+        kind,
+        origin: Origin::Derived { method },
+        definition,
+        formula: Some(formula),
+        plausible: ANY,
+        largest_step: None,
+    }
 }
 
 /// Every metric, raw ones first, in the order in which the catalog is shown.
 pub const METRICS: &[Metric] = &[
-    raw("price_usd", "USD", Kind::Price, (0.000_1, 100_000_000.0), "Price of one bitcoin at the end of the UTC day."),
+    raw("price_usd", "USD", Kind::Price, (0.000_1, 100_000_000.0), "Price of one bitcoin at the end of the period.")
+        .stepping(5.0),
     raw(
         "hashrate_h_per_s",
         "H/s",
         Kind::Rate,
         (0.0, 1e24),
         "Mean network hashrate of the day, implied by the day's blocks and their difficulty; noisy from day to day.",
-    ),
-    raw("difficulty", "1", Kind::Rate, (1.0, 1e18), "Relative difficulty (genesis = 1), mean over the day's blocks."),
-    raw("block_count", "blocks", Kind::Flow, (0.0, 2_000.0), "Blocks of the main chain that belong to the day."),
-    raw("issuance_btc", "BTC", Kind::Flow, (0.0, 100_000.0), "New coins issued in the day's blocks, without fees."),
-    raw("fees_btc", "BTC", Kind::Flow, (0.0, 20_000.0), "Transaction fees paid in the day's blocks."),
-    raw("supply_btc", "BTC", Kind::Stock, ALL_COINS, "Coins issued up to the end of the day."),
+    )
+    .stepping(20.0),
+    raw("difficulty", "1", Kind::Rate, (1.0, 1e18), "Relative difficulty (genesis = 1), mean over the period's blocks.")
+        .stepping(8.0),
+    raw("block_count", "blocks", Kind::Flow, (0.0, 2_000.0), "Blocks of the main chain that belong to the period."),
+    raw("issuance_btc", "BTC", Kind::Flow, (0.0, 100_000.0), "New coins issued in the period's blocks, without fees.")
+        .stepping(20.0),
+    raw("fees_btc", "BTC", Kind::Flow, (0.0, 5_000.0), "Transaction fees paid in the period's blocks."),
+    raw("supply_btc", "BTC", Kind::Stock, ALL_COINS, "Coins issued up to the end of the day.").stepping(10.0),
     raw(
         "exchange_inflow_btc",
         "BTC",

@@ -4,8 +4,8 @@
 //! parameters and data come in as arguments. Everything else in the crate may use this module.
 //!
 //! Reading order: [`time`] and [`catalog`]; [`observation`] for the two clocks and V(T, S);
-//! [`append`] for what is stored; [`rules`] and [`choice`] for which source serves; [`network`] for
-//! what is derived, with formulas in [`indicators`].
+//! [`plausible`] and [`append`] for what is stored; [`rules`] and [`choice`] for which source serves; [`network`] for
+//! what is derived, with formulas in [`indicators`]; [`served`] for what the newest view shows.
 
 pub mod append;
 pub mod catalog;
@@ -13,5 +13,8 @@ pub mod choice;
 pub mod indicators;
 pub mod network;
 pub mod observation;
+pub mod plausible;
 pub mod rules;
+pub mod served;
 pub mod time;
+pub mod world_time;

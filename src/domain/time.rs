@@ -47,6 +47,12 @@ impl Span {
         Self(self.0.saturating_mul(count))
     }
 
+    /// Both spans one after the other; saturates at the ends of the range.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     /// A quarter of the span, rounded towards zero: the usual grace of a cadence.
     #[must_use]
     pub const fn quarter(self) -> Self {

@@ -8,6 +8,7 @@ use sqlx::{Executor, PgConnection};
 
 use super::StoreError;
 use crate::domain::time::Day;
+use crate::domain::world_time::WorldTime;
 
 /// Nobody waits longer than this for a connection: with the database away, callers must learn it.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,9 +36,11 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
 pub enum Mode {
     Live,
     /// A world made from a seed, whose first day that is not over is the anchor.
+    /// `speed` says how many seconds it lives in each of ours.
     Simulated {
         seed: i64,
         anchor: Day,
+        speed: u32,
     },
 }
 
@@ -61,35 +64,40 @@ impl Mode {
 /// # Errors
 /// [`StoreError`] if the database does not answer, or the row cannot be read.
 pub async fn find_mode(connection: &mut PgConnection) -> Result<Option<Mode>, StoreError> {
-    let row = sqlx::query!("/* find_mode */ select mode, seed, anchor_date from database_mode")
+    let row = sqlx::query!("/* find_mode */ select mode, seed, anchor_date, speed from database_mode")
         .fetch_optional(connection)
         .await?;
     let Some(row) = row else { return Ok(None) };
     match (row.mode.as_str(), row.seed, row.anchor_date) {
         ("live", ..) => Ok(Some(Mode::Live)),
-        ("simulated", Some(seed), Some(anchor)) => Ok(Some(Mode::Simulated { seed, anchor: day_of(anchor) })),
+        ("simulated", Some(seed), Some(anchor)) => {
+            Ok(Some(Mode::Simulated { seed, anchor: day_of(anchor), speed: row.speed.unsigned_abs() }))
+        }
         (other, ..) => Err(StoreError::Unexpected { table: "database_mode", column: "mode", found: other.to_owned() }),
     }
 }
 
 /// Writes the mode at the first migration; later it is only compared.
 ///
-/// The seed and anchor of a simulated database are fixed at its first start: a later start gets
+/// Seed, anchor and speed of a simulated database are fixed at its first start: a later start gets
 /// the stored ones back.
 ///
 /// # Errors
 /// [`StoreError::WrongMode`] if the database holds the other kind of data.
 pub async fn claim_mode(connection: &mut PgConnection, wanted: Mode) -> Result<Mode, StoreError> {
-    let (seed, anchor) = match wanted {
-        Mode::Live => (None, None),
-        Mode::Simulated { seed, anchor } => (Some(seed), Some(date_of(anchor))),
+    let (seed, anchor, speed) = match wanted {
+        Mode::Live => (None, None, 1),
+        Mode::Simulated { seed, anchor, speed } => {
+            (Some(seed), Some(date_of(anchor)), i32::try_from(speed).unwrap_or(i32::MAX))
+        }
     };
     sqlx::query!(
-        "/* claim_mode */ insert into database_mode (mode, seed, anchor_date) values ($1, $2, $3)
+        "/* claim_mode */ insert into database_mode (mode, seed, anchor_date, speed) values ($1, $2, $3, $4)
          on conflict do nothing",
         wanted.name(),
         seed,
         anchor,
+        speed,
     )
     .execute(&mut *connection)
     .await?;
@@ -100,6 +108,17 @@ pub async fn claim_mode(connection: &mut PgConnection, wanted: Mode) -> Result<M
             wanted: wanted.name(),
         }),
     }
+}
+
+/// The time of the world in the database; `None` where it is the computer's own.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn find_world_time(connection: &mut PgConnection) -> Result<Option<WorldTime>, StoreError> {
+    let row = sqlx::query!("/* find_world_time */ select created_at, speed from database_mode where speed > 1")
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| WorldTime { began: row.created_at.into(), speed: row.speed.unsigned_abs() }))
 }
 
 fn day_of(date: NaiveDate) -> Day {

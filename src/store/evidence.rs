@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 
 use super::StoreError;
+use crate::domain::time::{Span, Timestamp};
 
 /// Compression level of raw bytes: Zstandard's usual one.
 const ZSTD_LEVEL: i32 = 3;
@@ -29,7 +30,8 @@ pub struct QuarantineCount {
     pub count: i64,
 }
 
-/// Keeps bytes as the run's piece `sequence`; bytes that are there already are only referred to.
+/// Keeps bytes as the run's piece `sequence` and gives their number; bytes that are there already
+/// are only referred to. They are kept for ever, or at least for `keep_for`.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
@@ -39,7 +41,8 @@ pub async fn keep_raw(
     sequence: i32,
     source: &str,
     bytes: &[u8],
-) -> Result<(), StoreError> {
+    keep_for: Option<Span>,
+) -> Result<i64, StoreError> {
     let hash = blake3::hash(bytes);
     let known = sqlx::query_scalar!("/* find_raw */ select raw_id from raw_answer where hash = $1", hash.as_bytes())
         .fetch_optional(&mut *connection)
@@ -48,10 +51,123 @@ pub async fn keep_raw(
         Some(raw_id) => raw_id,
         None => insert_raw(connection, hash, source, bytes).await?,
     };
+    keep_raw_until(connection, raw_id, keep_for, known.is_none()).await?;
     sqlx::query!(
         "/* refer_to_raw */ insert into run_raw_answer (run_id, sequence, raw_id) values ($1, $2, $3)",
         run_id,
         sequence,
+        raw_id
+    )
+    .execute(connection)
+    .await?;
+    Ok(raw_id)
+}
+
+/// What is wanted for ever once stays for ever; otherwise the longest wish counts.
+async fn keep_raw_until(
+    connection: &mut PgConnection,
+    raw_id: i64,
+    keep_for: Option<Span>,
+    is_new: bool,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "/* keep_raw_until */ update raw_answer
+         set expires_at = case when $2::float8 is not null then service_clock() + make_interval(secs => $2::float8) end
+         where raw_id = $1 and (($3 and $2::float8 is not null) or expires_at < service_clock()
+             + make_interval(secs => coalesce($2::float8, 1e9)) - interval '1 day')",
+        raw_id,
+        keep_for.map(|span| span.seconds() as f64),
+        is_new
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Deletes raw bytes whose time is over, and runs of that age that stored and set aside nothing.
+/// Gives how many answers went.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn prune(connection: &mut PgConnection, now: Timestamp, keep_runs: Span) -> Result<u64, StoreError> {
+    let now_at = chrono::DateTime::from(now);
+    let gone = sqlx::query!(
+        "/* prune_raw */ with expired as (select raw_id from raw_answer where expires_at <= $1 limit 10000),
+             unreferred as (delete from run_raw_answer using expired where run_raw_answer.raw_id = expired.raw_id)
+         select raw_id from expired",
+        now_at
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let raw_ids: Vec<i64> = gone.into_iter().map(|row| row.raw_id).collect();
+    sqlx::query!("/* delete_raw */ delete from raw_answer where raw_id = any($1)", &raw_ids)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!(
+        "/* prune_runs */ delete from run
+         where run_id in (
+             select run_id from run
+             where kind = 'poll' and finished_at < $1 and rows_stored = 0 and rows_quarantined = 0
+                 and not exists (select from run_raw_answer where run_raw_answer.run_id = run.run_id)
+                 and not exists (select from quarantine where quarantine.last_run_id = run.run_id)
+             limit 10000)",
+        chrono::DateTime::from(now.minus(keep_runs))
+    )
+    .execute(connection)
+    .await?;
+    Ok(raw_ids.len() as u64)
+}
+
+/// What to send along with a request, and the bytes that an unchanged answer stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validator {
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+    pub body: Vec<u8>,
+}
+
+/// The validators of an address; `None` if it gave none, or its bytes are gone.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn find_validator(connection: &mut PgConnection, address: &str) -> Result<Option<Validator>, StoreError> {
+    let row = sqlx::query!(
+        "/* find_validator */ select etag, last_modified, body_zstd from validator join raw_answer using (raw_id)
+         where address = $1",
+        address
+    )
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let body = zstd::decode_all(row.body_zstd.as_slice()).map_err(StoreError::Compress)?;
+    Ok(Some(Validator { etag: row.etag, last_modified: row.last_modified, body }))
+}
+
+/// Keeps the validators that came with the bytes `raw_id`; without any, forgets the address.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn keep_validator(
+    connection: &mut PgConnection,
+    address: &str,
+    etag: Option<&str>,
+    last_modified: Option<&str>,
+    raw_id: i64,
+) -> Result<(), StoreError> {
+    if etag.is_none() && last_modified.is_none() {
+        sqlx::query!("/* forget_validator */ delete from validator where address = $1", address)
+            .execute(connection)
+            .await?;
+        return Ok(());
+    }
+    sqlx::query!(
+        "/* keep_validator */ insert into validator (address, etag, last_modified, raw_id, seen_at)
+         values ($1, $2, $3, $4, service_clock())
+         on conflict (address) do update
+         set etag = excluded.etag, last_modified = excluded.last_modified, raw_id = excluded.raw_id, seen_at = excluded.seen_at",
+        address,
+        etag,
+        last_modified,
         raw_id
     )
     .execute(connection)

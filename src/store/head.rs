@@ -37,7 +37,7 @@ pub async fn read_head(connection: &mut PgConnection) -> Result<Batch, StoreErro
 pub async fn take_head(connection: &mut PgConnection) -> Result<Batch, StoreError> {
     let row = sqlx::query!(
         "/* take_head */ update head
-         set batch = batch + 1, recorded_at = greatest(clock_timestamp(), recorded_at + interval '1 microsecond')
+         set batch = batch + 1, recorded_at = greatest(service_clock(), recorded_at + interval '1 microsecond')
          returning batch, recorded_at"
     )
     .fetch_one(connection)

@@ -1,4 +1,4 @@
-//! Schema, catalog and the first version of each rule.
+//! Schema, catalog and the rules of this release.
 
 use sqlx::migrate::Migrator;
 use sqlx::{Connection, PgConnection, PgPool};
@@ -11,7 +11,7 @@ use crate::domain::catalog::METRICS;
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Brings the schema up to date, claims the database for a mode, and writes the catalog and the
-/// first rules. Any number of processes may do so at once; twice is once.
+/// release's rules. Any number of processes may do so at once; twice is once.
 ///
 /// # Errors
 /// [`StoreError::WrongMode`] if the database holds the other kind of data; otherwise what the
@@ -22,7 +22,7 @@ pub async fn migrate(pool: &PgPool, wanted: Mode) -> Result<Mode, StoreError> {
     let mut connection = pool.acquire().await?;
     let mode = claim_mode(&mut connection, wanted).await?;
     write_catalog(&mut connection).await?;
-    write_first_rules(&mut connection).await?;
+    write_shipped_rules(&mut connection).await?;
     Ok(mode)
 }
 
@@ -55,10 +55,10 @@ async fn write_catalog(connection: &mut PgConnection) -> Result<(), StoreError> 
     Ok(())
 }
 
-async fn write_first_rules(connection: &mut PgConnection) -> Result<(), StoreError> {
+async fn write_shipped_rules(connection: &mut PgConnection) -> Result<(), StoreError> {
     let mut transaction = connection.begin().await?;
     let batch = head::take_head(&mut transaction).await?;
-    if rule::append_first_source_rules(&mut transaction, batch).await? {
+    if rule::append_shipped_source_rules(&mut transaction, batch).await? {
         head::record_batch(&mut transaction, batch, None, 1).await?;
         transaction.commit().await?;
     } else {

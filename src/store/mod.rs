@@ -3,15 +3,20 @@
 //! Free functions, one topic a file, taking a connection; the caller opens and commits
 //! transactions. What appends something that readers see first takes [`head`] and holds it.
 
+pub mod backfill;
 pub mod database;
 pub mod doctor;
 pub mod evidence;
+pub mod feed_state;
 pub mod head;
+pub mod lease;
 pub mod migrate;
 pub mod observation;
 pub mod private_postgres;
+pub mod publication;
 pub mod rule;
 pub mod run;
+pub mod stored;
 
 use sqlx::migrate::MigrateError;
 
@@ -29,6 +34,12 @@ pub enum StoreError {
     Unexpected { table: &'static str, column: &'static str, found: String },
     #[error("this database holds {found} data and cannot be used as {wanted}; name another --data-dir or DATABASE_URL")]
     WrongMode { found: String, wanted: &'static str },
+    /// The worker slept through its lease, and somebody else may be doing the work.
+    #[error("the lease on {name} was lost, so nothing was written")]
+    LeaseLost { name: String },
+    /// A run has one outcome, and this one has it already.
+    #[error("run {run_id} was closed before, so nothing was written")]
+    RunClosed { run_id: i64 },
     #[error("compressing raw bytes: {0}")]
     Compress(#[source] std::io::Error),
     #[error(transparent)]

@@ -27,11 +27,28 @@ pub struct Appended {
     pub refused: Vec<(usize, Refusal)>,
 }
 
+/// An earlier good read of the feed that a payload comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EarlierRead {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// Begin of the window that it covered.
+    pub from: Timestamp,
+}
+
+impl EarlierRead {
+    /// When it would have shown a period that begins then; `None` if it did not cover it.
+    fn covering(self, period_start: Timestamp) -> Option<Timestamp> {
+        (period_start >= self.from).then_some(self.at)
+    }
+}
+
 /// Appends what is new in a payload, in the open transaction that took the head as `batch`.
 ///
 /// The caller commits when something was stored, after recording the batch, and rolls back
 /// otherwise. At most [`super::head::MAX_ROWS_PER_BATCH`] rows; the rows of one series and period
-/// must not be split between payloads.
+/// must not be split between payloads. First values are `observed` where `earlier` lacked them;
+/// `None` for files and backfills.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
@@ -40,14 +57,19 @@ pub async fn append(
     batch: Batch,
     rules: &SourceRules,
     arrivals: &[Arrival],
+    earlier: Option<EarlierRead>,
 ) -> Result<Appended, StoreError> {
     let mut appended = Appended::default();
     let mut copy = CopyBuffer::new();
     for (key, places) in by_series(arrivals) {
         let series_id = find_or_create_series(connection, key).await?;
         let timing = rules.timing(&key.source, key.metric.slug, key.resolution);
-        let storing =
-            Storing { batch: batch.number, recorded_at: batch.recorded_at, lag: timing.lag, last_read_at: None };
+        let storing = |period_start| Storing {
+            batch: batch.number,
+            recorded_at: batch.recorded_at,
+            lag: timing.lag,
+            last_read_at: earlier.and_then(|earlier| earlier.covering(period_start)),
+        };
         let stored = read_touched(connection, series_id, arrivals, &places).await?;
         append_series(arrivals, &places, &stored, storing, series_id, &mut copy, &mut appended);
     }
@@ -64,7 +86,7 @@ fn append_series(
     arrivals: &[Arrival],
     places: &[usize],
     stored: &HashMap<Timestamp, Vec<Version>>,
-    storing: Storing,
+    storing: impl Fn(Timestamp) -> Storing,
     series_id: i32,
     copy: &mut CopyBuffer,
     appended: &mut Appended,
@@ -73,7 +95,7 @@ fn append_series(
         let first = &arrivals[places[0]];
         let incoming: Vec<Incoming> = places.iter().map(|&place| arrivals[place].incoming.clone()).collect();
         let known = stored.get(&first.period_start).map_or(&[][..], Vec::as_slice);
-        let decisions = decide(first.period_end, known, &incoming, storing);
+        let decisions = decide(first.period_end, known, &incoming, storing(first.period_start));
         for (&place, decision) in places.iter().zip(decisions) {
             match decision {
                 Decision::Store(version) => copy.push(series_id, first, &version),
@@ -157,6 +179,35 @@ async fn read_touched(
         periods.entry(stored.period_start).or_default().push(stored.version);
     }
     Ok(periods)
+}
+
+/// The newest stored value of a series in periods before one, or of any other source for the same
+/// metric, subject and resolution where the series has none: what a new value is compared with.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn find_value_before(
+    connection: &mut PgConnection,
+    key: &SeriesKey,
+    before: Timestamp,
+) -> Result<Option<f64>, StoreError> {
+    let value = sqlx::query_scalar!(
+        r#"/* find_value_before */ select newest.value as "value!"
+           from series cross join lateral (
+               select value, period_start from observation
+               where observation.series_id = series.series_id and period_start < $5 and value is not null
+               order by period_start desc, known_at desc, batch desc limit 1) newest
+           where metric = $1 and subject = $2 and resolution = $3
+           order by source = $4 desc, newest.period_start desc limit 1"#,
+        key.metric.slug,
+        key.subject,
+        key.resolution.name(),
+        key.source,
+        chrono::DateTime::from(before)
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(value)
 }
 
 struct ObservationRow {

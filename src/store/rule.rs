@@ -54,32 +54,45 @@ impl From<SourcesBody> for SourceRules {
     }
 }
 
-/// The rules that a new database begins with: a vendor's daily file is a day late.
+/// The rules of this release. Prices: exchanges, whose day ends with the bar, before files that come
+/// a day later. The chain: who shows a day within the hour before who reviews it for a day.
 #[must_use]
-pub fn first_source_rules() -> SourceRules {
+pub fn shipped_source_rules() -> SourceRules {
+    let lag = |source: &str, lag: Span| LagRule { source: Some(source.to_owned()), metric: None, lag };
     SourceRules {
-        priority: vec!["coinmetrics".to_owned()],
-        lags: vec![LagRule { source: None, metric: None, lag: Span::DAY }],
+        priority: ["mempool", "coinbase", "kraken", "bitstamp", "coinmetrics"].map(str::to_owned).to_vec(),
+        lags: vec![
+            lag("mempool", Span::HOUR),
+            lag("coinbase", Span::ZERO),
+            lag("kraken", Span::ZERO),
+            lag("bitstamp", Span::ZERO),
+            LagRule { source: None, metric: None, lag: Span::DAY },
+        ],
         restating: vec!["coinmetrics".to_owned()],
     }
 }
 
-/// Appends the first version, in force from the beginning of time, unless there is one; says
-/// whether it did.
+/// Appends this release's rules unless the newest version says the same: the first version is in force
+/// from the beginning of time, a later one from its batch on. Says whether it did.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
-pub async fn append_first_source_rules(connection: &mut PgConnection, batch: Batch) -> Result<bool, StoreError> {
-    let exists = sqlx::query_scalar!(
-        r#"/* first_source_rules_exist */ select exists (select from rule where rule = $1) as "exists!""#,
+pub async fn append_shipped_source_rules(connection: &mut PgConnection, batch: Batch) -> Result<bool, StoreError> {
+    let shipped = shipped_source_rules();
+    let newest = sqlx::query_scalar!(
+        r#"/* newest_source_rules */ select body as "body: Json<SourcesBody>" from rule where rule = $1
+           order by version desc limit 1"#,
         SOURCES
     )
-    .fetch_one(&mut *connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    if exists {
-        return Ok(false);
+    match newest {
+        None => insert(connection, 1, Timestamp::MIN, batch, &shipped).await?,
+        Some(Json(body)) if SourceRules::from(body.clone()) == shipped => return Ok(false),
+        Some(_) => {
+            append_source_rules(connection, batch, &shipped).await?;
+        }
     }
-    insert(connection, 1, Timestamp::MIN, batch, &first_source_rules()).await?;
     Ok(true)
 }
 

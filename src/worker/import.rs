@@ -18,7 +18,7 @@ use crate::sources::{Normalized, Refused, coinmetrics, observations};
 use crate::store::StoreError;
 use crate::store::evidence::{Quarantined, keep_raw, quarantine};
 use crate::store::head::MAX_ROWS_PER_BATCH;
-use crate::store::run::{Counts, finish_run, start_run};
+use crate::store::run::{Counts, Failure, finish_run, start_run};
 
 /// Raw bytes are kept in pieces of this size.
 const RAW_PIECE_BYTES: usize = 1 << 20;
@@ -103,7 +103,8 @@ pub async fn import(
     let outcome = import.run().await;
     let summary = import.summary;
     let error = outcome.as_ref().err().map(ToString::to_string);
-    let closed = finish_run(&mut connection, run_id, summary.counts, error.as_deref()).await;
+    let failure = error.as_deref().map(|detail| Failure { code: "stopped", detail });
+    let closed = finish_run(&mut connection, run_id, summary.counts, failure).await;
     outcome?;
     closed?;
     Ok(summary)
@@ -162,7 +163,7 @@ impl Import<'_> {
             if piece.is_empty() {
                 return Ok(());
             }
-            keep_raw(self.connection, self.run_id, sequence, self.format.name(), &piece).await?;
+            keep_raw(self.connection, self.run_id, sequence, self.format.name(), &piece, None).await?;
             sequence += 1;
             self.report_progress(0);
         }
@@ -288,7 +289,7 @@ impl Import<'_> {
         let pending = std::mem::take(&mut self.pending);
         let (arrivals, lines): (Vec<_>, Vec<_>) = pending.into_iter().map(|row| (row.arrival, row.line)).unzip();
         if !arrivals.is_empty() {
-            let appended = append_payload(self.connection, self.run_id, &arrivals).await?;
+            let appended = append_payload(self.connection, self.run_id, &arrivals, None).await?;
             self.summary.counts.stored += appended.stored as u64;
             self.summary.counts.unchanged += appended.unchanged as u64;
             for (place, refusal) in appended.refused {

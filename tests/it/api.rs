@@ -285,7 +285,7 @@ async fn a_rule_change_moves_views_from_then_on_only() {
     let mut connection = database.pool.acquire().await.unwrap();
     let mut transaction = connection.begin().await.unwrap();
     let batch = head::take_head(&mut transaction).await.unwrap();
-    let mut rules = rule::first_source_rules();
+    let mut rules = rule::shipped_source_rules();
     rules.priority = vec!["desk".into(), "coinmetrics".into()];
     rule::append_source_rules(&mut transaction, batch, &rules).await.unwrap();
     head::record_batch(&mut transaction, batch, None, 1).await.unwrap();
@@ -309,7 +309,7 @@ async fn simulated_data_says_so_in_body_header_and_rows() {
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&database.pool).await.unwrap();
     let demo = pool(database.options.clone().database(&name), 2);
     let anchor = Day::parse("2026-01-01").unwrap();
-    let mode = migrate(&demo, Mode::Simulated { seed: 1, anchor }).await.unwrap();
+    let mode = migrate(&demo, Mode::Simulated { seed: 1, anchor, speed: 1 }).await.unwrap();
     simulate(&demo, 1, anchor).await.unwrap();
     assert!(simulate(&demo, 1, anchor).await.unwrap().stored == 0, "the second time changes nothing");
     let api = Api::new(demo.clone(), Clock::System);
@@ -324,7 +324,7 @@ async fn simulated_data_says_so_in_body_header_and_rows() {
     assert!(csv.lines().next().unwrap().ends_with(",simulated") && csv.trim_end().ends_with(",true"), "{csv}");
     assert!(matches!(mode, Mode::Simulated { seed: 1, .. }));
     // The seed and anchor of the first start stay; live use is refused, and so is the other way.
-    let again = migrate(&demo, Mode::Simulated { seed: 9, anchor: anchor.plus(9) }).await.unwrap();
+    let again = migrate(&demo, Mode::Simulated { seed: 9, anchor: anchor.plus(9), speed: 7 }).await.unwrap();
     assert_eq!(again, mode);
     let refused = migrate(&demo, Mode::Live).await.unwrap_err().to_string();
     assert!(refused.contains("holds simulated data and cannot be used as live"), "{refused}");

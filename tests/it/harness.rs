@@ -111,7 +111,7 @@ impl TestDatabase {
     /// Appends one payload, as a worker does.
     pub async fn append(&self, arrivals: &[Arrival]) -> Appended {
         let mut connection = self.pool.acquire().await.unwrap();
-        append_payload(&mut connection, self.run_id, arrivals).await.unwrap()
+        append_payload(&mut connection, self.run_id, arrivals, None).await.unwrap()
     }
 
     /// The API on this database, with the newest snapshot loaded.

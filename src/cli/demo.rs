@@ -1,0 +1,82 @@
+//! The demo's world: simulated upstreams on loopback, and the real adapters asking them.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::domain::time::Span;
+use crate::simulated::World;
+use crate::simulated::upstreams::{FaultPlan, Upstreams};
+use crate::sources::feed::Feed;
+use crate::sources::{Addresses, feeds};
+use crate::store::database::Mode;
+
+/// What the demo is asked to show.
+#[derive(Debug, Clone, Copy)]
+pub struct DemoPlan {
+    /// Whether the upstreams misbehave now and then.
+    pub faults: bool,
+}
+
+/// How long an upstream misbehaves, by the world's time, before the dice are thrown again.
+const FAULT_LENGTH: Span = Span::MINUTE.times(10);
+
+/// A simulated world with its upstreams.
+pub struct Demo {
+    upstreams: Upstreams,
+    feeds: Vec<Arc<dyn Feed>>,
+    faults: Option<FaultPlan>,
+}
+
+impl Demo {
+    /// Starts the upstreams of the world that the database holds.
+    ///
+    /// # Errors
+    /// If no port can be listened on.
+    pub fn start(plan: &DemoPlan, mode: Mode, clock: &Clock) -> anyhow::Result<Self> {
+        let Mode::Simulated { seed, anchor, .. } = mode else { bail!("this database holds live data") };
+        let seed = seed.unsigned_abs();
+        let world = Arc::new(World::generate(seed, anchor));
+        let clock = clock.clone();
+        let upstreams = Upstreams::start(world, Arc::new(move || clock.now())).context("simulated upstreams")?;
+        let address = |source: &str| upstreams.base(source).parse().context("address of a simulated upstream");
+        let addresses = Addresses {
+            mempool: address("mempool")?,
+            coinmetrics: Some(address("coinmetrics")?),
+            coinbase: address("coinbase")?,
+            kraken: address("kraken")?,
+            bitstamp: address("bitstamp")?,
+        };
+        let faults = plan.faults.then(|| FaultPlan::new(seed));
+        Ok(Self { feeds: feeds(&addresses, None), upstreams, faults })
+    }
+
+    /// The adapters, pointed at the simulated upstreams.
+    #[must_use]
+    pub fn feeds(&self) -> &[Arc<dyn Feed>] {
+        &self.feeds
+    }
+
+    /// Lets the upstreams misbehave as the plan says, until told to stop.
+    pub async fn switch_faults(&self, clock: &Clock, stop: &CancellationToken) {
+        let Some(plan) = &self.faults else { return };
+        let mut misbehaving: Option<&'static str> = None;
+        loop {
+            let slot = clock.now().micros().div_euclid(FAULT_LENGTH.micros());
+            if let Some(source) = misbehaving.take() {
+                self.upstreams.misbehave(source, None);
+            }
+            if let Some((source, misbehaviour)) = plan.at(slot.unsigned_abs()) {
+                tracing::info!(source, misbehaviour = misbehaviour.name(), "a simulated upstream misbehaves");
+                self.upstreams.misbehave(source, Some(misbehaviour));
+                misbehaving = Some(source);
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(clock.wait(FAULT_LENGTH)) => {}
+            }
+        }
+    }
+}

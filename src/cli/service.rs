@@ -1,0 +1,242 @@
+//! `demo`, `up`, `api` and `worker`: the roles of a running service, until told to stop.
+//!
+//! A role begins when the database answers: it is migrated or waited for, its mode is checked, and
+//! then it is served from, worked for, or both. Until then `/livez` answers and `/readyz` does not.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use sqlx::PgPool;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::database;
+use super::demo::{Demo, DemoPlan};
+use crate::api::answer::ApiState;
+use crate::api::router::application;
+use crate::api::server::{ServerLimits, serve};
+use crate::api::snapshot::Published;
+use crate::clock::Clock;
+use crate::config::{DatabaseChoice, ListenArgs, SourceArgs};
+use crate::sources::feed::Feed;
+use crate::sources::http::{Http, Limits};
+use crate::store::StoreError;
+use crate::store::database::{Mode, find_mode, find_world_time};
+use crate::store::doctor::is_migrated;
+use crate::store::migrate::migrate;
+use crate::worker::poll::Deps;
+use crate::worker::{read_all_due, work};
+
+/// How often the head is looked at: a new batch is served this much later at most.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Between attempts to reach a database that is away at the start.
+const START_RETRY: Duration = Duration::from_secs(1);
+/// From the signal to stop to the end of the work, at most: runs are stopped at once, and what is
+/// being recorded has this long.
+const WORK_SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// What a process does.
+pub struct Service {
+    pub listen: Option<ListenArgs>,
+    /// What is worked on; `None` for a process that only serves.
+    pub work: Option<Work>,
+    /// Whether the schema is brought up to date, and for which mode; `None` waits for somebody else
+    /// to do so.
+    pub migrate: Option<Mode>,
+}
+
+/// Where a worker's data comes from.
+pub enum Work {
+    Live(SourceArgs),
+    /// From simulated upstreams of our own.
+    Demo(DemoPlan),
+}
+
+impl Service {
+    /// Runs until a signal comes.
+    ///
+    /// # Errors
+    /// If it cannot listen, or the database cannot be used.
+    pub async fn run(self, choice: DatabaseChoice) -> anyhow::Result<()> {
+        let listener = self.listen.as_ref().map(bind).transpose()?;
+        let database = database::open(choice).await?;
+        let clock = Clock::service();
+        let published = Arc::new(Published::default());
+        let stop = CancellationToken::new();
+        let role = Role {
+            pool: database.pool.clone(),
+            clock: clock.clone(),
+            published: Arc::clone(&published),
+            serves: listener.is_some(),
+            stop: stop.clone(),
+        };
+        let role = tokio::spawn(role.play(self.work, self.migrate));
+        let server = listener.map(|listener| {
+            let state = ApiState::new(published, database.pool.clone(), clock);
+            let limits = ServerLimits::default();
+            let told = stop.clone();
+            tokio::spawn(serve(listener, application(state, &limits), limits, async move { told.cancelled().await }))
+        });
+        let outcome = until_told(server, role, &stop).await;
+        stop.cancel();
+        database.finish(outcome).await
+    }
+}
+
+fn bind(listen: &ListenArgs) -> anyhow::Result<TcpListener> {
+    let address = listen.address()?;
+    let listener =
+        TcpListener::bind(address).with_context(|| format!("cannot listen on {address}; choose another --port"))?;
+    println!("serving on http://{}/", listener.local_addr()?);
+    Ok(listener)
+}
+
+type Server = Option<JoinHandle<std::io::Result<()>>>;
+
+/// The end of the server; never, where there is none.
+async fn ended(server: &mut Server) -> anyhow::Result<()> {
+    match server {
+        Some(server) => server.await.context("the server stopped")?.context("the server stopped"),
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a signal or a fatal error, then for everything to end.
+async fn until_told(
+    mut server: Server,
+    mut role: JoinHandle<anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        outcome = ended(&mut server) => return outcome,
+        outcome = &mut role => {
+            stop.cancel();
+            if server.is_some() {
+                ended(&mut server).await?;
+            }
+            return outcome.context("the service stopped")?;
+        }
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+    let both_end = async {
+        if server.is_some() {
+            ended(&mut server).await?;
+        }
+        match tokio::time::timeout(WORK_SHUTDOWN, role).await {
+            Ok(outcome) => outcome.context("the service stopped")?,
+            Err(_) => {
+                tracing::warn!("work was cut off; its run is closed when its lease has run out");
+                Ok(())
+            }
+        }
+    };
+    tokio::select! {
+        outcome = both_end => outcome,
+        _ = terminate.recv() => bail!("told twice to stop; stopped at once"),
+        _ = interrupt.recv() => bail!("told twice to stop; stopped at once"),
+    }
+}
+
+/// The part of a service that needs the database.
+struct Role {
+    pool: PgPool,
+    clock: Clock,
+    published: Arc<Published>,
+    serves: bool,
+    stop: CancellationToken,
+}
+
+impl Role {
+    async fn play(self, plan: Option<Work>, wanted: Option<Mode>) -> anyhow::Result<()> {
+        let Some(mode) = self.wait_for_database(wanted).await? else { return Ok(()) };
+        match plan {
+            None => self.keep_published().await,
+            Some(Work::Live(sources)) => {
+                if mode.is_simulated() {
+                    bail!("this database holds simulated data, and live sources must not be mixed into it");
+                }
+                let deps = self.deps(sources.http()?, sources.lease());
+                let feeds = sources.feeds()?;
+                tokio::join!(work(deps, &feeds, self.stop.clone()), self.keep_published());
+            }
+            Some(Work::Demo(plan)) => {
+                let demo = Demo::start(&plan, mode, &self.clock)?;
+                let deps = self.deps(Http::new(None, Limits::default())?, SourceArgs::DEFAULT_LEASE);
+                // So that the first answer is not an empty one.
+                read_all_due(&deps, demo.feeds(), &self.stop).await?;
+                tokio::join!(
+                    work(deps, demo.feeds(), self.stop.clone()),
+                    demo.switch_faults(&self.clock, &self.stop),
+                    self.keep_published()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn deps(&self, http: Http, lease: Duration) -> Deps {
+        let holder = format!("{}:{:08x}", std::process::id(), rand::random::<u32>());
+        Deps { pool: self.pool.clone(), http, clock: self.clock.clone(), holder, lease }
+    }
+
+    /// Prepares the database once it answers; `None` if told to stop before.
+    async fn wait_for_database(&self, wanted: Option<Mode>) -> anyhow::Result<Option<Mode>> {
+        loop {
+            match prepare(&self.pool, wanted, &self.clock).await {
+                Ok(Some(mode)) => return Ok(Some(mode)),
+                Ok(None) => tracing::warn!("the database has no tables yet; waiting for `miner-signals migrate`"),
+                Err(error) if error.is_outage() => {
+                    tracing::warn!(%error, "the database does not answer yet; trying again");
+                }
+                Err(error) => return Err(error.into()),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(None),
+                () = tokio::time::sleep(START_RETRY) => {}
+            }
+        }
+    }
+
+    /// Publishes every new batch to the readers of this process.
+    async fn keep_published(&self) {
+        if !self.serves {
+            return;
+        }
+        let mut ticks = tokio::time::interval(POLL_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            // An outage is noted where readers see it, and logged once; the next tick tries again.
+            let _ = self.published.refresh(&self.pool, &self.clock).await;
+        }
+    }
+}
+
+/// Migrates, or looks whether somebody did, and learns which time the database lives in.
+async fn prepare(pool: &PgPool, wanted: Option<Mode>, clock: &Clock) -> Result<Option<Mode>, StoreError> {
+    let mode = match wanted {
+        Some(wanted) => Some(migrate(pool, wanted).await?),
+        None => {
+            let mut connection = pool.acquire().await?;
+            if is_migrated(&mut connection).await? { find_mode(&mut connection).await? } else { None }
+        }
+    };
+    let mut connection = pool.acquire().await?;
+    if mode.is_some()
+        && let Some(world) = find_world_time(&mut connection).await?
+    {
+        clock.follow(world);
+    }
+    Ok(mode)
+}

@@ -1,0 +1,336 @@
+//! One run of one feed: claim, read, record.
+//!
+//! ```text
+//! claim   short transaction: lease of the source, an open run, what was read before
+//! read    no transaction: ask, fetch, keep the raw bytes, until the feed has enough
+//! record  short transactions: hold the lease; append, quarantine, close the run, say how the feed fares
+//! ```
+//!
+//! Every transaction after the claim holds the lease first, so a worker that slept, was paused or was
+//! thought dead writes nothing once its lease has run out. A run is closed in the transaction that
+//! stores its last values: there is no run recorded twice and no value without its run.
+
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio_util::sync::CancellationToken;
+
+use super::read::{Read, ReadError, read};
+use super::retry::wait_after;
+use super::schedule::Entry;
+use super::settle::{Settled, settle};
+use crate::clock::Clock;
+use crate::domain::append::{Arrival, Refusal};
+use crate::domain::observation::Reading;
+use crate::domain::time::Timestamp;
+use crate::sources::feed::{Feed, Window};
+use crate::sources::Refused;
+use crate::sources::http::Http;
+use crate::store::StoreError;
+use crate::store::backfill::mark_done;
+use crate::store::evidence::{Quarantined, keep_validator, quarantine};
+use crate::store::feed_state::{Attempt, Standing, State, find_standing, note_attempt};
+use crate::store::lease::{Lease, give_back, hold, take};
+use crate::store::observation::EarlierRead;
+use crate::store::run::{Counts, Failure, abandon_feed_runs, finish_run, start_feed_run};
+use crate::worker::ingest::append_payload;
+
+/// What a worker needs to run a feed.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    pub pool: PgPool,
+    pub http: Http,
+    pub clock: Clock,
+    /// How this worker calls itself in the table of leases.
+    pub holder: String,
+    /// How long a lease lasts without being held again; longer than the deadline of one request.
+    pub lease: Duration,
+}
+
+/// How an attempt at a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It is not its time yet; when it will be.
+    NotDue(Timestamp),
+    /// Another worker is at this source.
+    HeldElsewhere,
+    /// It ran; what it came to.
+    Ran(Report),
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    pub run_id: i64,
+    pub counts: Counts,
+    pub state: State,
+    /// Code of what is wrong; `None` when all is well.
+    pub reason: Option<String>,
+    pub next_due_at: Timestamp,
+}
+
+/// Why a feed is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// It is its time.
+    Poll,
+    /// A person asked for a stretch of history, of which this run reads a step.
+    Backfill { stretch: Window, step: Window },
+}
+
+impl Purpose {
+    /// The kind of the run in the ledger.
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::Backfill { .. } => "backfill",
+        }
+    }
+}
+
+/// Runs a feed if it is due.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer, or the lease was lost; then nothing of the run was
+/// stored after that, and the next holder of the lease closes it.
+pub async fn run_once(
+    deps: &Deps,
+    feed: &dyn Feed,
+    entry: &Entry,
+    stop: &CancellationToken,
+) -> Result<Outcome, StoreError> {
+    let mut connection = deps.pool.acquire().await?;
+    let standing = find_standing(&mut connection, entry.source, entry.feed).await?;
+    if let Some(due_at) = not_due(standing, deps.clock.now()) {
+        return Ok(Outcome::NotDue(due_at));
+    }
+    drop(connection);
+    run(deps, feed, entry, Purpose::Poll, stop).await
+}
+
+/// Reads one step of a stretch of history and marks it done, whatever the schedule says.
+///
+/// # Errors
+/// As [`run_once`].
+pub async fn run_step(
+    deps: &Deps,
+    feed: &dyn Feed,
+    entry: &Entry,
+    stretch: Window,
+    step: Window,
+    stop: &CancellationToken,
+) -> Result<Outcome, StoreError> {
+    run(deps, feed, entry, Purpose::Backfill { stretch, step }, stop).await
+}
+
+async fn run(
+    deps: &Deps,
+    feed: &dyn Feed,
+    entry: &Entry,
+    purpose: Purpose,
+    stop: &CancellationToken,
+) -> Result<Outcome, StoreError> {
+    let claim = match claim(deps, entry, purpose).await? {
+        Ok(claim) => claim,
+        Err(outcome) => return Ok(outcome),
+    };
+    let now = deps.clock.now();
+    let window = match purpose {
+        Purpose::Poll => poll_window(entry, claim.standing.as_ref(), now),
+        Purpose::Backfill { step, .. } => step,
+    };
+    let run = Run { deps, entry, purpose, claim, window, now };
+    match read(deps, feed, entry, &run.claim, window, stop).await {
+        Ok(read) => match feed.normalize(window, &read.answers, now) {
+            Ok(normalized) => run.record(read, settle(&deps.pool, normalized).await?).await,
+            Err(unusable) => run.record_failure(&ReadError::unusable(&unusable, read.answers.last())).await,
+        },
+        Err(ReadError::Store(error)) => Err(error),
+        Err(error) => run.record_failure(&error).await,
+    }
+}
+
+fn not_due(standing: Option<Standing>, now: Timestamp) -> Option<Timestamp> {
+    standing.map(|standing| standing.next_due_at).filter(|&due_at| due_at > now)
+}
+
+/// What a poll asks for: from so far before the last good run, or the first reach of the feed.
+fn poll_window(entry: &Entry, standing: Option<&Standing>, now: Timestamp) -> Window {
+    let from = match standing.and_then(|standing| standing.last_success_at) {
+        Some(last) => last.min(now).minus(entry.overlap),
+        None => now.minus(entry.first_reach),
+    };
+    Window { from: from.max(Timestamp::MIN).day().start(), until: now }
+}
+
+/// The right to run, with an open run in the ledger.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) lease: Lease,
+    pub(super) run_id: i64,
+    /// When the run began, by the database's clock.
+    started_at: Timestamp,
+    standing: Option<Standing>,
+}
+
+/// Takes the lease of the source and opens a run, unless there is nothing to do.
+async fn claim(deps: &Deps, entry: &Entry, purpose: Purpose) -> Result<Result<Claim, Outcome>, StoreError> {
+    let mut connection = deps.pool.acquire().await?;
+    let mut transaction = connection.begin().await?;
+    let Some(lease) = take(&mut transaction, entry.source, &deps.holder, deps.lease).await? else {
+        return Ok(Err(Outcome::HeldElsewhere));
+    };
+    let standing = find_standing(&mut transaction, entry.source, entry.feed).await?;
+    // Another worker may have run it between our first look and the lease.
+    if let (Purpose::Poll, Some(due_at)) = (purpose, not_due(standing, deps.clock.now())) {
+        return Ok(Err(Outcome::NotDue(due_at)));
+    }
+    let abandoned = abandon_feed_runs(&mut transaction, entry.source).await?;
+    if abandoned > 0 {
+        tracing::warn!(source = entry.source, abandoned, "closed runs that a lost worker had left open");
+    }
+    let (run_id, started_at) = start_feed_run(&mut transaction, purpose.kind(), entry.source, entry.feed).await?;
+    transaction.commit().await?;
+    Ok(Ok(Claim { lease, run_id, started_at, standing }))
+}
+
+/// A run that is going on.
+struct Run<'a> {
+    deps: &'a Deps,
+    entry: &'a Entry,
+    purpose: Purpose,
+    claim: Claim,
+    window: Window,
+    now: Timestamp,
+}
+
+impl Run<'_> {
+    /// Stores what was read and closes the run, all but the first batches in one transaction.
+    async fn record(&self, read: Read, settled: Settled) -> Result<Outcome, StoreError> {
+        let mut connection = self.deps.pool.acquire().await?;
+        let mut counts = Counts { read: settled.read, ..Counts::default() };
+        let mut set_aside = settled.set_aside.clone();
+        let (last, before) = match settled.batches.split_last() {
+            Some((last, before)) => (last.as_slice(), before),
+            None => (&[][..], &[][..]),
+        };
+        for arrivals in before {
+            let mut transaction = connection.begin().await?;
+            hold(&mut transaction, &self.claim.lease, self.deps.lease).await?;
+            self.append(&mut transaction, arrivals, &mut counts, &mut set_aside).await?;
+            transaction.commit().await?;
+        }
+        let mut transaction = connection.begin().await?;
+        hold(&mut transaction, &self.claim.lease, self.deps.lease).await?;
+        self.append(&mut transaction, last, &mut counts, &mut set_aside).await?;
+        counts.quarantined = set_aside.len() as u64;
+        quarantine(&mut transaction, self.claim.run_id, &self.quarantined(&set_aside)).await?;
+        for kept in &read.kept {
+            let (etag, last_modified) = (kept.validators.etag.as_deref(), kept.validators.last_modified.as_deref());
+            keep_validator(&mut transaction, &kept.address, etag, last_modified, kept.raw_id).await?;
+        }
+        finish_run(&mut transaction, self.claim.run_id, counts, None).await?;
+        let verdict = settled.verdict(&set_aside);
+        let next_due_at = self.now.plus(self.entry.every);
+        match self.purpose {
+            Purpose::Poll => {
+                let attempt = Attempt {
+                    at: self.now,
+                    next_due_at,
+                    state: verdict.state,
+                    reason: verdict.reason.clone(),
+                    detail: verdict.detail,
+                    covered: Some((self.claim.started_at, self.window.from)),
+                };
+                note_attempt(&mut transaction, self.entry.source, self.entry.feed, &attempt).await?;
+            }
+            Purpose::Backfill { stretch, step } => {
+                let (source, feed) = (self.entry.source, self.entry.feed);
+                mark_done(&mut transaction, source, feed, stretch.from, stretch.until, step.until).await?;
+            }
+        }
+        give_back(&mut transaction, &self.claim.lease).await?;
+        transaction.commit().await?;
+        let report =
+            Report { run_id: self.claim.run_id, counts, state: verdict.state, reason: verdict.reason, next_due_at };
+        Ok(Outcome::Ran(report))
+    }
+
+    async fn append(
+        &self,
+        connection: &mut PgConnection,
+        arrivals: &[Arrival],
+        counts: &mut Counts,
+        set_aside: &mut Vec<Refused>,
+    ) -> Result<(), StoreError> {
+        let earlier = match (self.purpose, self.claim.standing) {
+            (Purpose::Poll, Some(Standing { last_success_at: Some(at), last_read_from: Some(from), .. })) => {
+                Some(EarlierRead { at, from })
+            }
+            _ => None,
+        };
+        let appended = append_payload(connection, self.claim.run_id, arrivals, earlier).await?;
+        counts.stored += appended.stored as u64;
+        counts.unchanged += appended.unchanged as u64;
+        set_aside.extend(appended.refused.iter().map(|&(place, refusal)| refused_by_rule(&arrivals[place], refusal)));
+        Ok(())
+    }
+
+    /// Closes the run as failed and says when to try again.
+    async fn record_failure(&self, error: &ReadError) -> Result<Outcome, StoreError> {
+        let detail = error.to_string();
+        let failures = self.claim.standing.map_or(0, |standing| standing.failures) + 1;
+        let wait = wait_after(error.code(), failures, error.retry_after(), rand::random());
+        let next_due_at = self.deps.clock.now().plus(wait);
+        let mut connection = self.deps.pool.acquire().await?;
+        let mut transaction = connection.begin().await?;
+        hold(&mut transaction, &self.claim.lease, self.deps.lease).await?;
+        let set_aside: Vec<Refused> = error.refused().into_iter().collect();
+        quarantine(&mut transaction, self.claim.run_id, &self.quarantined(&set_aside)).await?;
+        let counts = Counts { quarantined: set_aside.len() as u64, ..Counts::default() };
+        let failure = Failure { code: error.code(), detail: &detail };
+        finish_run(&mut transaction, self.claim.run_id, counts, Some(failure)).await?;
+        // Being told to stop says nothing of the source.
+        if self.purpose == Purpose::Poll && !matches!(error, ReadError::Stopped) {
+            let attempt = Attempt {
+                at: self.now,
+                next_due_at,
+                state: State::Failing,
+                reason: Some(error.code().to_owned()),
+                detail: Some(detail),
+                covered: None,
+            };
+            note_attempt(&mut transaction, self.entry.source, self.entry.feed, &attempt).await?;
+        }
+        give_back(&mut transaction, &self.claim.lease).await?;
+        transaction.commit().await?;
+        Ok(Outcome::Ran(Report {
+            run_id: self.claim.run_id,
+            counts,
+            state: State::Failing,
+            reason: Some(error.code().to_owned()),
+            next_due_at,
+        }))
+    }
+
+    fn quarantined(&self, set_aside: &[Refused]) -> Vec<Quarantined> {
+        let record = |refused: &Refused| Quarantined {
+            source: self.entry.source.to_owned(),
+            file: None,
+            line: None,
+            metric: refused.metric.clone(),
+            reason: refused.reason,
+            detail: refused.detail.clone(),
+            record: refused.detail.clone(),
+        };
+        set_aside.iter().map(record).collect()
+    }
+}
+
+fn refused_by_rule(arrival: &Arrival, refusal: Refusal) -> Refused {
+    let detail = match &arrival.incoming.reading {
+        Reading::Value(value) => format!("{} of {} is {value}", arrival.key, arrival.period_start),
+        Reading::Null(reason) => format!("{} of {} is withdrawn: {reason}", arrival.key, arrival.period_start),
+    };
+    Refused { metric: Some(arrival.key.metric.slug.to_owned()), reason: refusal.code(), detail }
+}

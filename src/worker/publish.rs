@@ -1,0 +1,113 @@
+//! Writing down what is served: every snapshot in order, and what changed with it.
+//!
+//! What is served follows from the batches and from time alone, so the log does too: replaying the
+//! batches into an empty database gives the same log. One worker writes it, under a lease.
+
+use std::collections::BTreeMap;
+
+use sqlx::{Connection, PgPool};
+
+use super::poll::Deps;
+use crate::domain::observation::Moment;
+use crate::domain::served::{ServedValue, served_values};
+use crate::domain::time::Timestamp;
+use crate::store::StoreError;
+use crate::store::lease::{Lease, give_back, hold, take};
+use crate::store::publication::{Name, Publication, append_publication, find_last, name_of, read_last_values};
+use crate::store::stored::Stored;
+
+/// The name of the lease.
+const PUBLISHING: &str = "publishing";
+
+/// Who writes the log, with what it shows so far.
+#[derive(Debug)]
+pub struct Publisher {
+    lease: Lease,
+    stored: Stored,
+    last: Option<Publication>,
+    shown: BTreeMap<Name, ServedValue>,
+}
+
+impl Publisher {
+    /// Takes the lease and reads where the log stands; `None` while another worker publishes.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database does not answer.
+    pub async fn begin(deps: &Deps) -> Result<Option<Self>, StoreError> {
+        let mut connection = deps.pool.acquire().await?;
+        let Some(lease) = take(&mut connection, PUBLISHING, &deps.holder, deps.lease).await? else { return Ok(None) };
+        let stored = Stored::read(&mut connection).await?;
+        let last = find_last(&mut connection).await?;
+        let shown = read_last_values(&mut connection).await?;
+        Ok(Some(Self { lease, stored, last, shown }))
+    }
+
+    /// Writes down every snapshot there has been by `now`, and gives how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if another worker may have gone on: then begin anew.
+    pub async fn catch_up(&mut self, deps: &Deps) -> Result<usize, StoreError> {
+        self.read_new_batches(&deps.pool).await?;
+        let now = deps.clock.now();
+        let mut count = 0;
+        while let Some(next) = self.next(now) {
+            self.write_down(deps, next).await?;
+            count += 1;
+        }
+        if count == 0 {
+            let mut connection = deps.pool.acquire().await?;
+            hold(&mut connection, &self.lease, deps.lease).await?;
+        }
+        Ok(count)
+    }
+
+    /// Lets another worker go on at once.
+    pub async fn end(self, deps: &Deps) {
+        // With the database away the lease runs out by itself.
+        if let Ok(mut connection) = deps.pool.acquire().await {
+            let _ = give_back(&mut connection, &self.lease).await;
+        }
+    }
+
+    async fn read_new_batches(&mut self, pool: &PgPool) -> Result<(), StoreError> {
+        let mut connection = pool.acquire().await?;
+        if self.stored.is_behind(&mut connection).await? {
+            self.stored = self.stored.read_on(&mut connection).await?;
+        }
+        Ok(())
+    }
+
+    /// The snapshot after the last of the log, if it has been by `now`: the next change that time
+    /// alone brings, or the next batch, whichever came first.
+    fn next(&self, now: Timestamp) -> Option<Publication> {
+        let Some(last) = self.last else {
+            let first = self.stored.batches_after(0).first()?;
+            return Some(Publication { batch: first.number, k: 0, instant: first.recorded_at });
+        };
+        let batch = self.stored.batches_after(last.batch).first();
+        let change = self.stored.next_change(Moment { at: last.instant, batch: last.batch });
+        match (change, batch) {
+            (Some(change), Some(batch)) if change < batch.recorded_at => {
+                Some(Publication { k: last.k + 1, instant: change, ..last })
+            }
+            (_, Some(batch)) => Some(Publication { batch: batch.number, k: 0, instant: batch.recorded_at }),
+            (Some(change), None) if change <= now => Some(Publication { k: last.k + 1, instant: change, ..last }),
+            _ => None,
+        }
+    }
+
+    async fn write_down(&mut self, deps: &Deps, next: Publication) -> Result<(), StoreError> {
+        let moment = Moment { at: next.instant, batch: next.batch };
+        let served = served_values(self.stored.logs(), &self.stored.rules, moment);
+        let is_new = |value: &&ServedValue| self.shown.get(&name_of(value)) != Some(value);
+        let changed: Vec<ServedValue> = served.iter().filter(is_new).cloned().collect();
+        let mut connection = deps.pool.acquire().await?;
+        let mut transaction = connection.begin().await?;
+        hold(&mut transaction, &self.lease, deps.lease).await?;
+        append_publication(&mut transaction, next, &changed).await?;
+        transaction.commit().await?;
+        self.shown.extend(changed.into_iter().map(|value| (name_of(&value), value)));
+        self.last = Some(next);
+        Ok(())
+    }
+}
