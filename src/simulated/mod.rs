@@ -18,7 +18,9 @@ mod fleet;
 mod flows;
 mod market;
 pub mod prices;
+pub mod upstreams;
 pub mod world;
 
 pub use blocks::{Block, Retarget};
+pub use upstreams::{Misbehaviour, Upstreams};
 pub use world::{World, WorldDay};
