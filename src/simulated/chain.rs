@@ -1,6 +1,7 @@
 //! The blocks of the simulated chain, one by one: times, retargets and subsidies follow the rules of the
 //! real one, in whole satoshi and compact targets.
 
+use super::blocks::{Blocks, Retarget};
 use super::chance::{Chance, Stream};
 
 /// Satoshi in one bitcoin.
@@ -19,7 +20,8 @@ pub(super) const FIRST_HEIGHT: u32 = 489 * RETARGET_BLOCKS;
 const HALVING_BLOCKS: u32 = 210_000;
 const FIRST_SUBSIDY_SATOSHI: u64 = 50 * 100_000_000;
 
-const RETARGET_BLOCKS: u32 = 2016;
+/// Blocks of one difficulty.
+pub(super) const RETARGET_BLOCKS: u32 = 2016;
 const RETARGET_SECONDS: u64 = 1_209_600;
 const SHORTEST_RETARGET_SECONDS: u64 = RETARGET_SECONDS / 4;
 const LONGEST_RETARGET_SECONDS: u64 = RETARGET_SECONDS * 4;
@@ -75,6 +77,8 @@ pub(super) struct Chain {
     /// Time of the first block since the last retarget, in seconds since the world began.
     period_began_seconds: u64,
     supply_satoshi: u64,
+    /// All that was mined.
+    blocks: Blocks,
 }
 
 /// What one day of mining leaves.
@@ -98,7 +102,12 @@ impl Chain {
             target: FIRST_TARGET,
             period_began_seconds: 0,
             supply_satoshi: supply_satoshi_before(FIRST_HEIGHT),
+            blocks: Blocks::default(),
         }
+    }
+
+    pub(super) fn into_blocks(self) -> Blocks {
+        self.blocks
     }
 
     /// The hashrate that finds a block each ten minutes at the present difficulty, in H/s.
@@ -137,7 +146,10 @@ impl Chain {
     fn mine_block(&mut self, time_seconds: u64) {
         if self.next_height.is_multiple_of(RETARGET_BLOCKS) {
             self.period_began_seconds = time_seconds;
+            let (height, difficulty) = (self.next_height, self.target.difficulty());
+            self.blocks.retargets.push(Retarget { height, seconds: time_seconds, difficulty });
         }
+        self.blocks.push(time_seconds);
         self.supply_satoshi += subsidy_satoshi(self.next_height);
         self.next_height += 1;
         if self.next_height.is_multiple_of(RETARGET_BLOCKS) {
@@ -148,7 +160,7 @@ impl Chain {
 }
 
 /// New coins of the block at a height.
-fn subsidy_satoshi(height: u32) -> u64 {
+pub(super) fn subsidy_satoshi(height: u32) -> u64 {
     FIRST_SUBSIDY_SATOSHI.checked_shr(height / HALVING_BLOCKS).unwrap_or(0)
 }
 

@@ -1,7 +1,8 @@
 //! All randomness of the simulated world.
 //!
 //! Each part of the world draws from a stream of its own, so a part that begins to draw more often
-//! does not change the others. `ChaCha8` gives the same words on every platform. Normal draws need
+//! does not change the others. What is asked for out of order (a block, a candle) is drawn by its number
+//! instead ([`share`]). `ChaCha8` gives the same words on every platform. Normal draws need
 //! `exp` only at the edges of the ziggurat and waits need `ln`; where two platforms differ in the last
 //! bit of those, the callers' rounding swallows it.
 
@@ -17,6 +18,56 @@ pub(super) enum Stream {
     Chain = 3,
     Fees = 4,
     Inflow = 5,
+    Hours = 6,
+}
+
+/// What a draw without a stream is about. The number is part of the draw: changing one changes worlds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Topic {
+    HeaderTime = 1,
+    BlockFees = 2,
+    Pool = 3,
+    Transactions = 4,
+    Wiggle = 5,
+    Spread = 6,
+    Volume = 7,
+    Excess = 8,
+    Lull = 9,
+    Published = 10,
+    Late = 11,
+    Revised = 12,
+    RevisedBy = 13,
+    RevisedAfter = 14,
+    Fault = 15,
+    FaultKind = 16,
+    FaultSource = 17,
+    Order = 18,
+    HeaderLag = 19,
+}
+
+/// A draw from 0 to under 1 that needs no draws before it: always the same for a seed, topic and number.
+pub(super) fn share(seed: u64, topic: Topic, number: u64) -> f64 {
+    let mixed = mix(mix(mix(seed) ^ topic as u64) ^ number);
+    (mixed >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Like [`share`], from -1 to under 1.
+pub(super) fn either_way(seed: u64, topic: Topic, number: u64) -> f64 {
+    2.0 * share(seed, topic, number) - 1.0
+}
+
+/// Like [`share`], a whole number from 0 to under `count`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a small count")]
+pub(super) fn whole_below(seed: u64, topic: Topic, number: u64, count: u32) -> u32 {
+    (share(seed, topic, number) * f64::from(count)) as u32
+}
+
+/// One step of `SplitMix64`: every bit of the input moves about half of the output's.
+const fn mix(word: u64) -> u64 {
+    let mut mixed = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 /// One stream of draws.
@@ -86,6 +137,16 @@ mod tests {
         assert_eq!(first_draw(1, Stream::Chain), first_draw(1, Stream::Chain));
         assert_ne!(first_draw(1, Stream::Chain), first_draw(1, Stream::Fees));
         assert_ne!(first_draw(1, Stream::Chain), first_draw(2, Stream::Chain));
+    }
+
+    #[test]
+    fn draws_without_a_stream_differ_repeat_and_spread_evenly() {
+        assert_eq!(share(1, Topic::Pool, 7), share(1, Topic::Pool, 7));
+        assert_ne!(share(1, Topic::Pool, 7), share(2, Topic::Pool, 7));
+        assert_ne!(share(1, Topic::Pool, 7), share(1, Topic::Lull, 7));
+        let low = (0..10_000).filter(|&number| share(1, Topic::Pool, number) < 0.25).count();
+        assert!((2_300..2_700).contains(&low), "{low}");
+        assert!((0..1_000).all(|number| whole_below(1, Topic::Pool, number, 3) < 3));
     }
 
     #[test]

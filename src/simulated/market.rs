@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::chance::{Chance, Stream};
-use super::world::DAYS;
+use super::world::{DAYS, LATER_DAYS};
 
 /// The price path and where the fall stands in it.
 #[derive(Debug, Clone)]
@@ -99,7 +99,7 @@ impl Market {
         let stress = stress_first..stress_first + STRESS_DAYS;
         walk.wander(0..stress.start);
         walk.fall();
-        walk.wander(stress.end..DAYS);
+        walk.wander(stress.end..DAYS + LATER_DAYS);
         Self { prices: walk.prices, stress }
     }
 }

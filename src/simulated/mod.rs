@@ -11,11 +11,16 @@
 //! `fleet` (how hashrate answers profit), `chain` (blocks, difficulty, subsidy) and `flows` (fees and
 //! exchange inflow).
 
+pub mod blocks;
 mod chain;
 mod chance;
 mod fleet;
 mod flows;
 mod market;
+pub mod prices;
+pub mod upstreams;
 pub mod world;
 
+pub use blocks::{Block, Retarget};
+pub use upstreams::{Misbehaviour, Upstreams};
 pub use world::{World, WorldDay};

@@ -1,4 +1,5 @@
-//! The seeded world itself: three years of closed days, put together from its parts.
+//! The seeded world itself: three years of closed days up to the anchor and more beyond it, put together
+//! from its parts.
 //!
 //! The same seed and anchor give the same bytes. What a day depends on is drawn from `ChaCha8` and
 //! computed with `+ - * /` and rounding, which every platform does alike, and with `ln` and `exp`, which
@@ -7,14 +8,19 @@
 
 use std::ops::Range;
 
+use super::blocks::Blocks;
 use super::chain::{Chain, HALVING_HEIGHT, HASHES_PER_DIFFICULTY, MinedDay, SATOSHI_PER_BTC};
 use super::fleet::Fleet;
 use super::flows::{Fees, Inflow};
 use super::market::Market;
-use crate::domain::time::Day;
+use super::prices::Prices;
+use crate::domain::time::{Day, Timestamp};
 
 /// Closed days of a world: three years, one of them a leap year.
 pub const DAYS: i32 = 1096;
+
+/// Days that the same story goes on from the anchor, for a clock that runs ahead.
+pub const LATER_DAYS: i32 = 800;
 
 /// The seeded world: everything in it follows from seed and anchor. None of it is real.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,10 +30,16 @@ pub struct World {
     pub anchor: Day,
     /// [`DAYS`] days without a hole, oldest first.
     pub days: Vec<WorldDay>,
+    /// The [`LATER_DAYS`] days from the anchor on. Whoever shows them must look at a clock first.
+    pub later_days: Vec<WorldDay>,
     /// First and last day of the fall of the price; the industry answers in the months after.
     pub stress: (Day, Day),
     /// The day that holds the first block of the lower subsidy.
     pub halving: Day,
+    /// When each block was found.
+    pub(super) blocks: Blocks,
+    /// The price from hour to hour.
+    pub(super) prices: Prices,
 }
 
 /// One closed UTC day of the simulated world. All values are finite and positive.
@@ -59,7 +71,8 @@ const SECONDS_PER_DAY: f64 = 86_400.0;
 const HASHES_PER_PETAHASH: f64 = 1e15;
 
 impl World {
-    /// The world of a seed: [`DAYS`] closed days, the last of them the day before `anchor`.
+    /// The world of a seed: [`DAYS`] closed days, the last of them the day before `anchor`, and
+    /// [`LATER_DAYS`] more.
     ///
     /// One seed tells one story; another anchor moves it in time, and only what follows the week (fees
     /// and exchange inflow, and what profit makes of the fees) differs.
@@ -67,15 +80,41 @@ impl World {
     pub fn generate(seed: u64, anchor: Day) -> Self {
         let first_day = anchor.plus(-DAYS);
         let Market { prices, stress } = Market::imagine(seed);
+        let hourly = Prices::between_closes(seed, &prices);
         let mut industry = Industry::begin(seed, first_day, stress.clone());
-        let days: Vec<WorldDay> = (0..DAYS).zip(prices).map(|(number, price)| industry.live(number, price)).collect();
+        let mut lived = (0..).zip(prices).map(|(number, price)| industry.live(number, price));
+        let days: Vec<WorldDay> = lived.by_ref().take(DAYS.unsigned_abs() as usize).collect();
+        let later_days = lived.collect();
         Self {
             seed,
             anchor,
             halving: halving_day(&days),
             stress: (first_day.plus(stress.start), first_day.plus(stress.end - 1)),
             days,
+            later_days,
+            blocks: industry.chain.into_blocks(),
+            prices: hourly,
         }
+    }
+
+    /// A day of the world, before or after the anchor.
+    #[must_use]
+    pub fn day(&self, day: Day) -> Option<&WorldDay> {
+        let number = usize::try_from(day.since(self.first_day())).ok()?;
+        self.days.get(number).or_else(|| self.later_days.get(number.checked_sub(self.days.len())?))
+    }
+
+    /// The days that are over at `now`, oldest first.
+    pub fn closed_days(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = &WorldDay> {
+        let over = |days: &[WorldDay]| days.partition_point(|day| day.day.end() <= now);
+        let (closed, later) = (over(&self.days), over(&self.later_days));
+        self.days[..closed].iter().chain(&self.later_days[..later])
+    }
+
+    /// The first day of the world.
+    #[must_use]
+    pub fn first_day(&self) -> Day {
+        self.anchor.plus(-DAYS)
     }
 }
 
@@ -148,7 +187,7 @@ fn btc(satoshi: u64) -> f64 {
 }
 
 /// Through decimal text, which is exact on every platform; powers of ten in floats are not.
-fn round_significant(value: f64, digits: usize) -> f64 {
+pub(super) fn round_significant(value: f64, digits: usize) -> f64 {
     let text = format!("{value:.*e}", digits - 1);
     // What a float prints as always parses.
     text.parse().unwrap_or(value)
@@ -207,11 +246,40 @@ mod tests {
         for world in [&world, &later] {
             assert_eq!(world.days.len(), 1096);
             assert_eq!(world.days.last().unwrap().day, world.anchor.plus(-1));
+            assert_eq!(world.later_days.len(), 800);
+            assert_eq!(world.later_days[0].day, world.anchor);
             assert!(world.days.windows(2).all(|pair| pair[1].day == pair[0].day.plus(1)));
         }
         assert_eq!(later.stress.0, world.stress.0.plus(5));
         let prices = |world: &World| world.days.iter().map(|day| day.price_usd).collect::<Vec<_>>();
         assert_eq!(prices(&world), prices(&later));
+    }
+
+    #[test]
+    fn the_story_goes_on_beyond_the_anchor_without_a_seam() {
+        for world in worlds() {
+            let all: Vec<&WorldDay> = world.days.iter().chain(&world.later_days).collect();
+            for pair in all.windows(2) {
+                assert_eq!(pair[1].day, pair[0].day.plus(1));
+                assert_eq!(pair[1].height - pair[0].height, pair[1].block_count);
+                assert!((0.84..1.18).contains(&(pair[1].price_usd / pair[0].price_usd)), "{}", pair[1].day);
+            }
+            let hashprice = |day: &&WorldDay| day.hashprice_usd_per_ph_day();
+            assert!(all.iter().map(hashprice).all(|hashprice| (15.0..150.0).contains(&hashprice)));
+        }
+    }
+
+    #[test]
+    fn days_are_closed_once_they_are_over() {
+        let world = World::generate(1, anchor());
+        let closed = |now: &str| world.closed_days(Timestamp::parse(now).unwrap()).count();
+        assert_eq!(closed("2031-02-28T23:59:59Z"), 1095);
+        assert_eq!(closed("2031-03-01"), 1096);
+        assert_eq!(closed("2031-03-03T12:00:00Z"), 1098);
+        for day in [anchor().plus(-1096), anchor().plus(-1), anchor(), anchor().plus(799)] {
+            assert_eq!(world.day(day).unwrap().day, day);
+        }
+        assert!(world.day(anchor().plus(800)).is_none() && world.day(anchor().plus(-1097)).is_none());
     }
 
     #[test]

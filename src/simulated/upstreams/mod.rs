@@ -1,0 +1,202 @@
+//! Upstreams on loopback: servers that answer as the real publishers do, out of the simulated world.
+//!
+//! One listener serves every source below a prefix of its own, so a base address of the configuration is
+//! all that an adapter needs to read from here. Nothing from after the clock's `now` is shown, except
+//! candles that are going on. Any source can be told to misbehave while it runs.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `answer.rs` | what is asked, what is replied |
+//! | `table.rs` | rows of time series, how they are distorted and written |
+//! | `mempool.rs`, `coinmetrics.rs`, `coinbase.rs`, `kraken.rs`, `bitstamp.rs` | the endpoints of a source |
+//! | `misbehaviour.rs` | the kinds of faults |
+//! | `transport.rs` | faults below the format: slow, huge, cut, redirected |
+
+mod answer;
+mod bitstamp;
+mod coinbase;
+mod coinmetrics;
+mod kraken;
+mod mempool;
+mod misbehaviour;
+mod table;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, USER_AGENT};
+use axum::response::Response;
+use axum_server::Handle;
+
+use self::answer::{Asked, Reply};
+pub use self::misbehaviour::Misbehaviour;
+use super::world::World;
+use crate::domain::time::Timestamp;
+
+/// The sources that are simulated: name, prefix of the path, and endpoints in one.
+pub const SOURCES: [&str; 5] = ["mempool", "coinmetrics", "coinbase", "kraken", "bitstamp"];
+
+/// What tells the upstreams the world's time.
+pub type WorldClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The running upstreams. Clones are the same upstreams; they stop when the last one is dropped.
+#[derive(Clone)]
+pub struct Upstreams {
+    running: Arc<Running>,
+}
+
+impl fmt::Debug for Upstreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstreams").field("address", &self.running.shared.address).finish_non_exhaustive()
+    }
+}
+
+struct Running {
+    shared: Arc<Shared>,
+    server: Handle<SocketAddr>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.server.shutdown();
+    }
+}
+
+/// What handlers share with the handle.
+struct Shared {
+    world: Arc<World>,
+    now: WorldClock,
+    address: SocketAddr,
+    sources: BTreeMap<&'static str, Source>,
+}
+
+#[derive(Default)]
+struct Source {
+    requests: AtomicU64,
+    misbehaviour: Mutex<Option<Misbehaviour>>,
+}
+
+impl Upstreams {
+    /// Listens on a free port of 127.0.0.1 and answers until dropped or stopped. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub fn start(world: Arc<World>, now: WorldClock) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let sources = SOURCES.map(|source| (source, Source::default())).into();
+        let shared = Arc::new(Shared { world, now, address, sources });
+        let server = Handle::new();
+        let router = Router::new().fallback(respond).with_state(Arc::clone(&shared));
+        let serving = axum_server::from_tcp(listener)?.http1_only().handle(server.clone());
+        tokio::spawn(serving.serve(router.into_make_service()));
+        Ok(Self { running: Arc::new(Running { shared, server }) })
+    }
+
+    /// The base address of a source, without a slash at its end.
+    #[must_use]
+    pub fn base(&self, source: &str) -> String {
+        self.running.shared.base(source)
+    }
+
+    /// Makes a source misbehave from the next request on, or behave again. `false` if there is no such
+    /// source.
+    pub fn misbehave(&self, source: &str, misbehaviour: Option<Misbehaviour>) -> bool {
+        let Some(source) = self.running.shared.sources.get(source) else { return false };
+        *source.misbehaviour.lock().unwrap_or_else(PoisonError::into_inner) = misbehaviour;
+        true
+    }
+
+    /// How many requests a source has received; 0 if there is no such source.
+    #[must_use]
+    pub fn requests(&self, source: &str) -> u64 {
+        self.running.shared.sources.get(source).map_or(0, |source| source.requests.load(Ordering::Relaxed))
+    }
+
+    /// Closes the port and every connection, whatever it is doing.
+    pub fn stop(&self) {
+        self.running.server.shutdown();
+    }
+}
+
+impl Shared {
+    fn base(&self, source: &str) -> String {
+        format!("http://{}/{source}", self.address)
+    }
+}
+
+async fn respond(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (source, path) = split_path(request.uri().path());
+    let Some((name, source)) = shared.sources.get_key_value(source) else {
+        return write(Reply::with_status(404, "{}".into()), None);
+    };
+    source.requests.fetch_add(1, Ordering::Relaxed);
+    let misbehaviour = *source.misbehaviour.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(misbehaviour) = misbehaviour
+        && let Some(response) = transport::faulty(name, request.uri(), misbehaviour).await
+    {
+        return response;
+    }
+    let query: Vec<(String, String)> =
+        form_urlencoded::parse(request.uri().query().unwrap_or("").as_bytes()).into_owned().collect();
+    let base = shared.base(name);
+    let asked = Asked {
+        world: &shared.world,
+        now: (shared.now)(),
+        path,
+        query: &query,
+        base: &base,
+        has_user_agent: request.headers().contains_key(USER_AGENT),
+        misbehaviour,
+    };
+    let reply = match *name {
+        "mempool" => mempool::answer(&asked),
+        "coinmetrics" => coinmetrics::answer(&asked),
+        "coinbase" => coinbase::answer(&asked),
+        "kraken" => kraken::answer(&asked),
+        _ => bitstamp::answer(&asked),
+    };
+    if misbehaviour == Some(Misbehaviour::Truncated) {
+        return transport::truncated(&reply.body);
+    }
+    let known = request.headers().get(IF_NONE_MATCH).and_then(|tag| tag.to_str().ok());
+    write(reply, known)
+}
+
+/// The first step of a path, and the rest with its slash.
+fn split_path(path: &str) -> (&str, &str) {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    path.split_at(path.find('/').unwrap_or(path.len()))
+}
+
+/// A reply as HTTP: 304 without a body if the client has it already.
+fn write(reply: Reply, known_tag: Option<&str>) -> Response {
+    let mut response = Response::builder().status(reply.status).header(CONTENT_TYPE, reply.content_type);
+    for (name, value) in &reply.headers {
+        response = response.header(*name, value);
+    }
+    let mut body = Body::from(reply.body.clone());
+    if reply.tagged {
+        let tag = format!("W/\"{}\"", &blake3::hash(reply.body.as_bytes()).to_hex()[..16]);
+        if known_tag == Some(tag.as_str()) {
+            response = response.status(StatusCode::NOT_MODIFIED);
+            body = Body::empty();
+        }
+        response = response.header(ETAG, tag);
+    }
+    // Headers here are ASCII without control characters, so building cannot fail.
+    response.body(body).unwrap_or_default()
+}
