@@ -7,8 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::time::Span;
-use crate::simulated::World;
-use crate::simulated::upstreams::{FaultPlan, Upstreams};
+use crate::simulated::{FaultPlan, Upstreams, World};
 use crate::sources::feed::Feed;
 use crate::sources::{Addresses, feeds};
 use crate::store::database::Mode;

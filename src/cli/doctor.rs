@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::database;
-use crate::config::DatabaseChoice;
+use crate::config::{DatabaseChoice, SourceArgs};
 use crate::store::StoreError;
 use crate::store::database::find_mode;
 use crate::store::doctor::{Facts, read_facts};
@@ -19,7 +19,7 @@ struct Check {
 ///
 /// # Errors
 /// Only if the database cannot be closed again; what is wrong is in the table.
-pub async fn run(choice: anyhow::Result<DatabaseChoice>) -> anyhow::Result<ExitCode> {
+pub async fn run(choice: anyhow::Result<DatabaseChoice>, _sources: &SourceArgs) -> anyhow::Result<ExitCode> {
     let mut checks = Vec::new();
     match choice {
         Err(error) => checks.push(Check { what: "configuration", well: false, found: format!("{error:#}") }),

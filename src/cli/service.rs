@@ -21,7 +21,6 @@ use crate::api::server::{ServerLimits, serve};
 use crate::api::snapshot::Published;
 use crate::clock::Clock;
 use crate::config::{DatabaseChoice, ListenArgs, SourceArgs};
-use crate::sources::feed::Feed;
 use crate::sources::http::{Http, Limits};
 use crate::store::StoreError;
 use crate::store::database::{Mode, find_mode, find_world_time};

@@ -142,7 +142,7 @@ fn report(entry: &Entry, outcome: &Outcome) {
     if report.state == State::Failing {
         let reason = report.reason.as_deref().unwrap_or_default();
         tracing::warn!(source, feed, reason, next = %report.next_due_at, "the source gave nothing usable");
-    } else if report.counts.stored > 0 || report.counts.quarantined > 0 {
+    } else if report.counts.stored > 0 {
         tracing::info!(
             source,
             feed,

@@ -100,6 +100,20 @@ impl TestDatabase {
         Self::migrated(options).await
     }
 
+    /// A database with the tables and nothing in those of values, rules and batches.
+    pub async fn empty() -> Self {
+        let database = Self::new().await;
+        sqlx::raw_sql(
+            "alter table rule disable trigger user; alter table batch disable trigger user;
+             delete from rule; delete from batch; update head set batch = 0;
+             alter table rule enable trigger user; alter table batch enable trigger user",
+        )
+        .execute(&database.pool)
+        .await
+        .unwrap();
+        database
+    }
+
     /// A database that somebody else made, brought to the schema.
     pub async fn migrated(options: PgConnectOptions) -> Self {
         let pool = pool(options.clone(), TEST_CONNECTIONS);

@@ -11,3 +11,5 @@ mod private_postgres;
 mod reference;
 mod schema;
 mod tidy;
+mod upstream;
+mod worker;

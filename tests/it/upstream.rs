@@ -1,0 +1,93 @@
+//! A worker's surroundings in tests: simulated upstreams, and the real adapters pointed at them.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use miner_signals::clock::Clock;
+use miner_signals::domain::time::Span;
+use miner_signals::simulated::{Misbehaviour, Upstreams, World};
+use miner_signals::sources::feed::Feed;
+use miner_signals::sources::http::{Http, Limits};
+use miner_signals::sources::{Addresses, feeds};
+use miner_signals::worker::by_source;
+use miner_signals::worker::poll::{Deps, Outcome, Report, run_once};
+use miner_signals::worker::schedule::SCHEDULE;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::TestDatabase;
+
+/// Short enough for tests, and long enough for a busy machine to answer well.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+fn world() -> Arc<World> {
+    static WORLD: OnceLock<Arc<World>> = OnceLock::new();
+    Arc::clone(WORLD.get_or_init(|| Arc::new(World::generate(1, Clock::System.now().day()))))
+}
+
+/// Upstreams, and a worker's dependencies with a clock that is moved by hand.
+pub struct Surroundings {
+    pub upstreams: Upstreams,
+    pub feeds: Vec<Arc<dyn Feed>>,
+    pub deps: Deps,
+    pub stop: CancellationToken,
+}
+
+impl Surroundings {
+    pub fn new(database: &TestDatabase) -> Self {
+        let upstreams = Upstreams::start(world(), Arc::new(|| Clock::System.now())).unwrap();
+        let address = |source: &str| upstreams.base(source).parse().unwrap();
+        let addresses = Addresses {
+            mempool: address("mempool"),
+            coinmetrics: Some(address("coinmetrics")),
+            coinbase: address("coinbase"),
+            kraken: address("kraken"),
+            bitstamp: address("bitstamp"),
+        };
+        let deps = Deps {
+            pool: database.pool.clone(),
+            http: Http::new(None, Limits { deadline: DEADLINE, ..Limits::default() }).unwrap(),
+            clock: Clock::manual(Clock::System.now()),
+            holder: "test".to_owned(),
+            lease: Duration::from_secs(60),
+        };
+        Self { feeds: feeds(&addresses, None), upstreams, deps, stop: CancellationToken::new() }
+    }
+
+    /// Runs one feed, which must be due.
+    pub async fn run(&self, source: &str, name: &str) -> Report {
+        match self.try_run(source, name).await {
+            Outcome::Ran(report) => report,
+            other => panic!("{source} {name}: {other:?}"),
+        }
+    }
+
+    /// Runs one feed if it is due.
+    pub async fn try_run(&self, source: &str, name: &str) -> Outcome {
+        let feed = self.feeds.iter().find(|feed| feed.source() == source && feed.name() == name).unwrap();
+        let entry = SCHEDULE.iter().find(|entry| entry.source == source && entry.feed == name).unwrap();
+        run_once(&self.deps, feed.as_ref(), entry, &self.stop).await.unwrap()
+    }
+
+    /// Runs every feed that is due, the sources side by side as a worker does; gives how long each
+    /// source took.
+    pub async fn run_all(&self) -> Vec<(&'static str, Duration)> {
+        let sources = by_source(&self.feeds);
+        let runs = sources.into_iter().map(async |(source, feeds)| {
+            let begun = std::time::Instant::now();
+            for (feed, entry) in feeds {
+                run_once(&self.deps, feed.as_ref(), entry, &self.stop).await.unwrap();
+            }
+            (source, begun.elapsed())
+        });
+        futures::future::join_all(runs).await
+    }
+
+    /// So much later, by the worker's clock.
+    pub fn later(&self, span: Span) {
+        self.deps.clock.advance(span);
+    }
+
+    pub fn misbehave(&self, source: &str, misbehaviour: Option<Misbehaviour>) {
+        assert!(self.upstreams.misbehave(source, misbehaviour), "{source}");
+    }
+}
