@@ -22,7 +22,29 @@ pub struct Ask {
     /// Without secrets: it is logged and stored.
     pub address: Url,
     /// Name and value of a query parameter that only the wire sees.
-    pub secret: Option<(&'static str, String)>,
+    pub secret: Option<(&'static str, ApiKey)>,
+}
+
+/// A key to a source's API. It does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The key itself, for the wire.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ApiKey(…)")
+    }
 }
 
 impl Ask {

@@ -1,13 +1,91 @@
 //! Publishers: their formats in, observations out.
 //!
 //! Each source has its wire format in `wire.rs` and a pure `normalize.rs`, which gives arrivals or
-//! says why not. Nothing here knows the database, the API or the clock.
+//! says why not. A live source also has `client.rs`: its feeds, that is which addresses are asked in
+//! which order. Nothing here knows the database, the API or the clock.
 
+pub mod bitstamp;
+mod candles;
+pub mod coinbase;
 pub mod coinmetrics;
 pub mod feed;
+pub mod http;
+pub mod kraken;
+pub mod mempool;
 pub mod observations;
+mod observe;
+mod text;
 
+use std::sync::Arc;
+
+use url::Url;
+
+use self::feed::{ApiKey, Feed};
 use crate::domain::append::Arrival;
+use crate::domain::observation::Resolution;
+
+/// Where each live source is asked: the part of the address before the source's own paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    pub mempool: Url,
+    /// `None` for the publisher's own: the community's address without a key, the other with one.
+    pub coinmetrics: Option<Url>,
+    pub coinbase: Url,
+    pub kraken: Url,
+    pub bitstamp: Url,
+}
+
+impl Default for Addresses {
+    fn default() -> Self {
+        Self {
+            mempool: constant("https://mempool.space/api"),
+            coinmetrics: None,
+            coinbase: constant("https://api.exchange.coinbase.com"),
+            kraken: constant("https://api.kraken.com"),
+            bitstamp: constant("https://www.bitstamp.net"),
+        }
+    }
+}
+
+/// Every feed of every live source, always in the same order: sources by name, within a source the
+/// longer periods first.
+#[must_use]
+pub fn feeds(addresses: &Addresses, coinmetrics_key: Option<ApiKey>) -> Vec<Arc<dyn Feed>> {
+    let community = if coinmetrics_key.is_some() {
+        "https://api.coinmetrics.io/v4"
+    } else {
+        "https://community-api.coinmetrics.io/v4"
+    };
+    let coinmetrics = addresses.coinmetrics.clone().unwrap_or_else(|| constant(community));
+    let mut feeds: Vec<Arc<dyn Feed>> = Vec::new();
+    for resolution in [Resolution::Day, Resolution::Hour] {
+        feeds.push(Arc::new(bitstamp::Candles::new(addresses.bitstamp.clone(), resolution)));
+    }
+    for resolution in [Resolution::Day, Resolution::Hour] {
+        feeds.push(Arc::new(coinbase::Candles::new(addresses.coinbase.clone(), resolution)));
+    }
+    feeds.push(Arc::new(coinmetrics::Days::new(coinmetrics, coinmetrics_key)));
+    for resolution in [Resolution::Day, Resolution::Hour] {
+        feeds.push(Arc::new(kraken::Candles::new(addresses.kraken.clone(), resolution)));
+    }
+    feeds.push(Arc::new(mempool::Days::new(addresses.mempool.clone())));
+    feeds.push(Arc::new(mempool::Tip::new(addresses.mempool.clone())));
+    feeds
+}
+
+fn constant(address: &'static str) -> Url {
+    Url::parse(address).expect("a constant that is an address, which a test reads")
+}
+
+/// `base`, then `path`, then the query.
+fn address(base: &Url, path: &str, query: &[(&str, &str)]) -> Url {
+    let mut address = base.clone();
+    address.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
+    if !query.is_empty() {
+        address.query_pairs_mut().extend_pairs(query);
+    }
+    address
+}
 
 /// What a record of a source came to: arrivals, and parts of it that cannot be used.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,6 +111,19 @@ impl Normalized {
     pub fn refused(reason: &'static str, detail: String) -> Self {
         Self { arrivals: Vec::new(), refused: vec![Refused { metric: None, reason, detail }] }
     }
+
+    fn add(&mut self, outcome: Result<Arrival, Refused>) {
+        match outcome {
+            Ok(arrival) => self.arrivals.push(arrival),
+            Err(refused) => self.refused.push(refused),
+        }
+    }
+}
+
+impl Refused {
+    fn about(metric: &str, reason: &'static str, detail: String) -> Self {
+        Self { metric: Some(metric.to_owned()), reason, detail }
+    }
 }
 
 /// Reads a decimal number with an optional power of ten applied before rounding, so that a change
@@ -54,7 +145,42 @@ pub fn parse_decimal(text: &str, power_of_ten: i32) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_decimal;
+    use super::*;
+
+    #[test]
+    fn feeds_have_a_stable_order_and_names_of_their_own() {
+        let names = |key| -> Vec<String> {
+            let feeds = feeds(&Addresses::default(), key);
+            feeds.iter().map(|feed| format!("{}/{}", feed.source(), feed.name())).collect()
+        };
+        let expected = [
+            "bitstamp/days",
+            "bitstamp/hours",
+            "coinbase/days",
+            "coinbase/hours",
+            "coinmetrics/days",
+            "kraken/days",
+            "kraken/hours",
+            "mempool/days",
+            "mempool/tip",
+        ];
+        assert_eq!(names(None), expected);
+        assert_eq!(names(Some(ApiKey::new("k".to_owned()))), expected);
+    }
+
+    #[test]
+    fn a_key_does_not_print() {
+        let feeds = feeds(&Addresses::default(), Some(ApiKey::new("hunter2".to_owned())));
+        assert!(!format!("{feeds:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn an_address_is_base_path_and_query() {
+        let base = Url::parse("http://127.0.0.1:9/there/").unwrap();
+        assert_eq!(address(&base, "v1/blocks", &[]).as_str(), "http://127.0.0.1:9/there/v1/blocks");
+        let asked = address(&base, "ohlc", &[("pair", "A B"), ("since", "1")]);
+        assert_eq!(asked.as_str(), "http://127.0.0.1:9/there/ohlc?pair=A+B&since=1");
+    }
 
     #[test]
     fn a_change_of_unit_adds_no_digits() {

@@ -2,11 +2,12 @@
 
 use csv::StringRecord;
 
-use super::super::{Normalized, Refused, parse_decimal};
+use super::super::observe::Observer;
+use super::super::text::Text;
+use super::super::{Normalized, Refused};
 use super::wire::Columns;
-use crate::domain::append::{Arrival, Incoming, known_at_of_completion};
-use crate::domain::catalog::find_metric;
-use crate::domain::observation::{Reading, Resolution, SeriesKey};
+use crate::domain::append::{Arrival, known_at_of_completion};
+use crate::domain::observation::Resolution;
 use crate::domain::time::{Day, Timestamp};
 
 /// The name of the source in every series.
@@ -29,10 +30,7 @@ pub fn normalize(columns: &Columns, record: &StringRecord) -> Normalized {
         if text.is_empty() {
             continue;
         }
-        match observe(metric, text, power, day, known_at) {
-            Ok(arrival) => normalized.arrivals.push(arrival),
-            Err(refused) => normalized.refused.push(refused),
-        }
+        normalized.add(observe(metric, text, power, day, known_at));
     }
     normalized
 }
@@ -48,27 +46,16 @@ fn completion(text: &str, day: Day) -> Option<Timestamp> {
 }
 
 fn observe(slug: &str, text: &str, power: i32, day: Day, known_at: Option<Timestamp>) -> Result<Arrival, Refused> {
-    let refused = |reason, detail| Refused { metric: Some(slug.to_owned()), reason, detail };
-    let metric = find_metric(slug).ok_or_else(|| refused("unknown_metric", format!("no metric {slug}")))?;
-    let value = parse_decimal(text, power).ok_or_else(|| {
-        refused("not_a_number", format!("{slug} of {day} is {text:?}; write a decimal number or nothing"))
-    })?;
-    if !metric.is_plausible(value) {
-        let (low, high) = metric.plausible;
-        let detail = format!("{slug} of {day} is {value} {}; plausible is {low} to {high}", metric.unit);
-        return Err(refused("out_of_range", detail));
-    }
-    Ok(Arrival {
-        key: SeriesKey { metric, subject: "btc".to_owned(), source: SOURCE.to_owned(), resolution: Resolution::Day },
-        period_start: day.start(),
-        period_end: day.end(),
-        incoming: Incoming { reading: Reading::Value(value), known_at },
-    })
+    let observer = Observer { source: SOURCE, resolution: Resolution::Day };
+    let mut arrival = observer.text(slug, &Text::from(text), power, day.start())?;
+    arrival.incoming.known_at = known_at;
+    Ok(arrival)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::observation::Reading;
 
     fn normalize_line(header: &str, line: &str) -> Normalized {
         let record = |text: &str| StringRecord::from(text.split(',').collect::<Vec<_>>());

@@ -19,7 +19,7 @@ pub struct Columns {
 pub struct NoTimeColumn(pub String);
 
 /// The publisher's name, ours, and the power of ten between the units. `HashRate` is in TH/s.
-const METRICS: [(&str, &str, i32); 8] = [
+pub(super) const METRICS: [(&str, &str, i32); 8] = [
     ("PriceUSD", "price_usd", 0),
     ("HashRate", "hashrate_h_per_s", 12),
     ("DiffMean", "difficulty", 0),

@@ -1,0 +1,7 @@
+//! Bitstamp: candles of BTC/USD.
+
+mod client;
+pub mod normalize;
+pub mod wire;
+
+pub use client::Candles;

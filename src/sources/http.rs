@@ -1,0 +1,355 @@
+//! The one HTTP client for sources: deadlines, a limit of size, and errors that say what to do next.
+//!
+//! It judges status and content type before anybody parses, keeps secrets out of everything it
+//! returns, and does not retry: the worker decides when to ask again.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use chrono::DateTime;
+use http::header::{ACCEPT, CONTENT_TYPE, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, StatusCode};
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Client, Response};
+use url::Url;
+
+use super::feed::{Answer, Ask};
+use super::text::{cut, message_of};
+
+/// How much of an error's body is read for its message.
+const ERROR_BODY_LIMIT: usize = 64 * 1024;
+/// What stands where a secret stood.
+const REMOVED: &str = "removed";
+
+/// What a request may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// From the first packet to the last byte of the body, redirects included.
+    pub deadline: Duration,
+    /// Bytes of a body after decompression.
+    pub body_bytes: usize,
+    /// Redirects followed; only ever to the same scheme, host and port.
+    pub redirects: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            deadline: Duration::from_secs(30),
+            body_bytes: 32 * 1024 * 1024,
+            redirects: 3,
+        }
+    }
+}
+
+/// What an earlier answer to the same address can be recognised by.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Validators {
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+/// A good answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// The answer with these validators is still the newest.
+    NotModified,
+    Answer {
+        answer: Answer,
+        validators: Validators,
+    },
+}
+
+/// Why there is no usable answer. Every variant names the address, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    #[error("{address} asks for fewer requests (429){}", pause(*.retry_after))]
+    RateLimited { address: Url, retry_after: Option<Duration> },
+    #[error("{address} is out of order ({status}){}{}", saying(.said), pause(*.retry_after))]
+    ServerError { address: Url, status: u16, said: Option<String>, retry_after: Option<Duration> },
+    #[error("{address} refused the request ({status}){}", saying(.said))]
+    Refused { address: Url, status: u16, said: Option<String> },
+    #[error("{address} answered with {content_type} where JSON was asked for")]
+    NotJson { address: Url, content_type: String },
+    #[error("{address} answered with nothing ({status})")]
+    NoContent { address: Url, status: u16 },
+    #[error("{address} broke off before its answer was whole")]
+    Truncated { address: Url },
+    #[error("{address} did not answer within {} ms", .within.as_millis())]
+    Timeout { address: Url, within: Duration },
+    #[error("{address} answered with more than {limit} bytes")]
+    TooLarge { address: Url, limit: usize },
+    #[error("{address} {why}")]
+    Redirects { address: Url, why: String },
+    #[error("{address} cannot be reached: {why}")]
+    Unreachable { address: Url, why: String },
+}
+
+impl FetchError {
+    /// The code in the ledger and in `/v1/sources`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::RateLimited { .. } => "rate_limited",
+            Self::ServerError { .. } => "server_error",
+            Self::Refused { .. } => "refused",
+            Self::NotJson { .. } => "not_json",
+            Self::NoContent { .. } => "no_content",
+            Self::Truncated { .. } => "truncated",
+            Self::Timeout { .. } => "timeout",
+            Self::TooLarge { .. } => "too_large",
+            Self::Redirects { .. } => "redirects",
+            Self::Unreachable { .. } => "unreachable",
+        }
+    }
+
+    /// How long the source asks to be left alone, if it says so.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. } | Self::ServerError { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+fn saying(said: &Option<String>) -> String {
+    said.as_ref().map(|said| format!(": {said}")).unwrap_or_default()
+}
+
+fn pause(retry_after: Option<Duration>) -> String {
+    retry_after.map(|pause| format!(", again in {} s", pause.as_secs())).unwrap_or_default()
+}
+
+/// The client could not be set up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the HTTP client cannot be set up: {0}")]
+pub struct NoClient(String);
+
+/// The client; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: Client,
+    limits: Limits,
+}
+
+impl Http {
+    /// A client that introduces itself as `miner-signals/<version>`, with the operator's `contact`
+    /// (an address or a page) behind it. It uses the system's proxies.
+    ///
+    /// # Errors
+    /// [`NoClient`] if TLS cannot be set up or `contact` cannot stand in a header.
+    pub fn new(contact: Option<&str>, limits: Limits) -> Result<Self, NoClient> {
+        let name = concat!("miner-signals/", env!("CARGO_PKG_VERSION"));
+        let agent = contact.map_or_else(|| name.to_owned(), |contact| format!("{name} (+{contact})"));
+        let client = Client::builder()
+            .user_agent(agent)
+            .connect_timeout(limits.connect)
+            .redirect(Policy::custom(move |attempt| follow(attempt, limits.redirects)))
+            .referer(false)
+            .build()
+            .map_err(|error| NoClient(innermost(&error)))?;
+        Ok(Self { client, limits })
+    }
+
+    /// Asks once. `validators` are those of the newest answer to the same address.
+    ///
+    /// # Errors
+    /// [`FetchError`]; it never contains the secret of `ask`.
+    pub async fn fetch(&self, ask: &Ask, validators: Option<&Validators>) -> Result<Fetched, FetchError> {
+        let exchange = self.exchange(ask, validators);
+        tokio::time::timeout(self.limits.deadline, exchange)
+            .await
+            .unwrap_or_else(|_| Err(FetchError::Timeout { address: ask.address.clone(), within: self.limits.deadline }))
+    }
+
+    async fn exchange(&self, ask: &Ask, validators: Option<&Validators>) -> Result<Fetched, FetchError> {
+        let mut request = self.client.get(wire_address(ask)).header(ACCEPT, "application/json");
+        for (name, value) in validators.into_iter().flat_map(Validators::headers) {
+            request = request.header(name, value);
+        }
+        let response = request.send().await.map_err(|error| self.not_answered(ask, error))?;
+        let status = response.status();
+        if status == StatusCode::NOT_MODIFIED && validators.is_some() {
+            return Ok(Fetched::NotModified);
+        }
+        if !status.is_success() {
+            return Err(refusal(ask, response).await);
+        }
+        let content_type = header(response.headers(), &CONTENT_TYPE).unwrap_or_default();
+        let not_json = |content_type| FetchError::NotJson { address: ask.address.clone(), content_type };
+        if is_markup(&content_type) {
+            return Err(not_json(cut(&content_type, 60)));
+        }
+        let validators = Validators::of(response.headers());
+        let body = self.read_body(ask, response).await?;
+        match body.trim_ascii_start().first() {
+            None => Err(FetchError::NoContent { address: ask.address.clone(), status: status.as_u16() }),
+            Some(b'<') => Err(not_json("markup".to_owned())),
+            Some(_) => {
+                let answer = Answer { address: ask.address.clone(), body: without_secret(ask, body) };
+                Ok(Fetched::Answer { answer, validators })
+            }
+        }
+    }
+
+    /// The whole body, decompressed; stops at the first byte over the limit.
+    async fn read_body(&self, ask: &Ask, mut response: Response) -> Result<Bytes, FetchError> {
+        let too_large = || FetchError::TooLarge { address: ask.address.clone(), limit: self.limits.body_bytes };
+        if response.content_length().is_some_and(|length| length > self.limits.body_bytes as u64) {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        loop {
+            match response.chunk().await {
+                Ok(None) => return Ok(body.freeze()),
+                Ok(Some(chunk)) if body.len() + chunk.len() > self.limits.body_bytes => return Err(too_large()),
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Err(_) => return Err(FetchError::Truncated { address: ask.address.clone() }),
+            }
+        }
+    }
+
+    fn not_answered(&self, ask: &Ask, error: reqwest::Error) -> FetchError {
+        let address = ask.address.clone();
+        let error = error.without_url();
+        if let Some(unwanted) = causes(&error).find_map(|error| error.downcast_ref::<Unwanted>()) {
+            return FetchError::Redirects { address, why: unwanted.to_string() };
+        }
+        if error.is_timeout() {
+            return FetchError::Timeout { address, within: self.limits.connect };
+        }
+        if error.is_connect() || error.is_builder() {
+            return FetchError::Unreachable { address, why: hidden(ask, &innermost(&error)) };
+        }
+        FetchError::Truncated { address }
+    }
+}
+
+impl Validators {
+    fn of(headers: &HeaderMap) -> Self {
+        Self { etag: header(headers, &ETAG), last_modified: header(headers, &LAST_MODIFIED) }
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (HeaderName, &str)> {
+        let etag = self.etag.as_deref().map(|etag| (IF_NONE_MATCH, etag));
+        etag.into_iter().chain(self.last_modified.as_deref().map(|at| (IF_MODIFIED_SINCE, at)))
+    }
+}
+
+/// A redirect that is not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Unwanted {
+    #[error("redirects without end")]
+    TooMany,
+    #[error("redirects to another host")]
+    Elsewhere,
+}
+
+fn follow(attempt: Attempt<'_>, limit: usize) -> reqwest::redirect::Action {
+    let origin = |address: &Url| {
+        (address.scheme().to_owned(), address.host_str().map(str::to_owned), address.port_or_known_default())
+    };
+    if attempt.previous().len() > limit {
+        return attempt.error(Unwanted::TooMany);
+    }
+    if attempt.previous().first().map(origin) != Some(origin(attempt.url())) {
+        return attempt.error(Unwanted::Elsewhere);
+    }
+    attempt.follow()
+}
+
+/// The address with the secret: for the wire only.
+fn wire_address(ask: &Ask) -> Url {
+    let mut address = ask.address.clone();
+    if let Some((name, secret)) = &ask.secret {
+        address.query_pairs_mut().append_pair(name, secret.reveal());
+    }
+    address
+}
+
+/// What an answer without success means.
+async fn refusal(ask: &Ask, mut response: Response) -> FetchError {
+    let address = ask.address.clone();
+    let status = response.status();
+    let retry_after = retry_after(response.headers());
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        return FetchError::RateLimited { address, retry_after };
+    }
+    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+        return FetchError::Redirects { address, why: format!("redirects to nowhere ({})", status.as_u16()) };
+    }
+    let mut body = BytesMut::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk[..chunk.len().min(ERROR_BODY_LIMIT - body.len())]);
+        if body.len() == ERROR_BODY_LIMIT {
+            break;
+        }
+    }
+    let said = message_of(&without_secret(ask, body.freeze()));
+    let status = status.as_u16();
+    if status >= 500 {
+        return FetchError::ServerError { address, status, said, retry_after };
+    }
+    FetchError::Refused { address, status, said }
+}
+
+/// `Retry-After` in seconds, or as a date, which counts from the answer's own `Date`.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = header(headers, &RETRY_AFTER)?;
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = DateTime::parse_from_rfc2822(&text).ok()?;
+    let sent = DateTime::parse_from_rfc2822(&header(headers, &DATE)?).ok()?;
+    Some(at.signed_duration_since(sent).to_std().unwrap_or(Duration::ZERO))
+}
+
+fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(|text| text.trim().to_owned())
+}
+
+fn is_markup(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.contains("html") || essence.ends_with("xml")
+}
+
+/// The body with every occurrence of the secret replaced, as it is and as it stands in addresses.
+fn without_secret(ask: &Ask, body: Bytes) -> Bytes {
+    let Some((_, secret)) = ask.secret.as_ref().filter(|(_, secret)| !secret.reveal().is_empty()) else { return body };
+    let encoded: String = form_urlencoded::byte_serialize(secret.reveal().as_bytes()).collect();
+    let once = replaced(&body, secret.reveal().as_bytes());
+    replaced(&once, encoded.as_bytes()).into()
+}
+
+fn hidden(ask: &Ask, text: &str) -> String {
+    String::from_utf8_lossy(&without_secret(ask, Bytes::copy_from_slice(text.as_bytes()))).into_owned()
+}
+
+fn replaced(body: &[u8], secret: &[u8]) -> Vec<u8> {
+    let mut clean = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some((first, after)) = rest.split_first() {
+        if let Some(behind) = rest.strip_prefix(secret) {
+            clean.extend_from_slice(REMOVED.as_bytes());
+            rest = behind;
+        } else {
+            clean.push(*first);
+            rest = after;
+        }
+    }
+    clean
+}
+
+/// The causes of an error, the innermost last.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |&error| error.source())
+}
+
+fn innermost(error: &reqwest::Error) -> String {
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
+}
