@@ -3,6 +3,7 @@
 mod database;
 mod doctor;
 mod import;
+mod keys;
 mod serve;
 
 use std::io::Write as _;
@@ -67,6 +68,9 @@ enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Make, list and revoke keys to the API
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -109,6 +113,7 @@ impl Cli {
             }
             Command::Import { format, files, database } => import::run(format.into(), &files, database.live()?).await?,
             Command::Doctor { database } => return doctor::run(database.live()).await,
+            Command::Keys(command) => keys::run(command).await?,
             Command::Openapi => print_document()?,
         }
         Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ pub mod database;
 pub mod doctor;
 pub mod evidence;
 pub mod head;
+pub mod key;
 pub mod migrate;
 pub mod observation;
 pub mod private_postgres;
