@@ -13,6 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::columns::Columns;
+use super::ledger::Ledger;
 use crate::clock::Clock;
 use crate::domain::choice::{Group, union_of_periods};
 use crate::domain::network::NetworkHistory;
@@ -195,11 +196,12 @@ pub struct Outage {
     pub error: String,
 }
 
-/// The current snapshot and the state of the database, shared by all requests.
+/// The current snapshot, the ledger and the state of the database, shared by all requests.
 #[derive(Debug, Default)]
 pub struct Published {
     snapshot: ArcSwapOption<Snapshot>,
     outage: ArcSwap<Option<Outage>>,
+    pub ledger: Ledger,
 }
 
 impl Published {

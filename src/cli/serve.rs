@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::database;
 use crate::api::answer::ApiState;
+use crate::api::guard::Guard;
 use crate::api::router::application;
 use crate::api::server::{ServerLimits, serve};
 use crate::api::snapshot::Published;
@@ -23,6 +24,10 @@ use crate::worker::simulate::simulate;
 
 /// How often the head is looked at: a new batch is served this much later at most.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The ledger is read anew once in so many looks at the head: every second.
+const LEDGER_EVERY: u32 = 5;
+/// And so are the keys: a revoked one is taken for five seconds more at most.
+const KEYS_EVERY: u32 = 25;
 /// Between attempts to reach a database that is away at the start.
 const START_RETRY: Duration = Duration::from_secs(1);
 
@@ -44,15 +49,17 @@ pub async fn demo(listen: &ListenArgs, choice: DatabaseChoice, seed: u32) -> any
 }
 
 async fn run(listen: &ListenArgs, choice: DatabaseChoice, mode: Mode) -> anyhow::Result<()> {
-    let address = listen.address()?;
+    let address = listen.address();
     let listener =
         TcpListener::bind(address).with_context(|| format!("cannot listen on {address}; choose another --port"))?;
     let address = listener.local_addr()?;
     let database = database::open(choice).await?;
     let published = Arc::new(Published::default());
-    let state = ApiState::new(Arc::clone(&published), database.pool.clone(), Clock::System);
+    let guard = Arc::new(Guard::new(listen.access(), listen.requests_per_minute, Clock::System));
+    let state = ApiState::new(Arc::clone(&published), Arc::clone(&guard), Clock::System);
     let stop = CancellationToken::new();
-    let keeper = tokio::spawn(keep_published(published, database.pool.clone(), mode, stop.clone()));
+    let keeping = keep_published(published, guard, listen.clone(), database.pool.clone(), mode, stop.clone());
+    let keeper = tokio::spawn(keeping);
     println!("serving on http://{address}/");
     let until_stopped = stop.clone();
     let limits = ServerLimits::default();
@@ -95,12 +102,14 @@ async fn until_told(
 /// Prepares the database once it answers, then publishes every new batch.
 async fn keep_published(
     published: Arc<Published>,
+    guard: Arc<Guard>,
+    listen: ListenArgs,
     pool: PgPool,
     mode: Mode,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     loop {
-        match prepare(&pool, mode).await {
+        match prepare(&pool, &guard, mode).await {
             Ok(()) => break,
             Err(error) if error.is_outage() => {
                 tracing::warn!(%error, "the database does not answer yet; trying again");
@@ -112,22 +121,32 @@ async fn keep_published(
             () = tokio::time::sleep(START_RETRY) => {}
         }
     }
+    listen.check_public(guard.keys.count())?;
     let mut ticks = tokio::time::interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for look in 1_u32.. {
         tokio::select! {
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => break,
             _ = ticks.tick() => {}
         }
         // An outage is noted where readers see it, and logged once; the next tick tries again.
-        let _ = published.refresh(&pool, &Clock::System).await;
+        if published.refresh(&pool, &Clock::System).await.is_err() {
+            continue;
+        }
+        if look % LEDGER_EVERY == 1 {
+            let _ = published.ledger.refresh(&pool).await;
+        }
+        if look % KEYS_EVERY == 0 {
+            let _ = guard.refresh(&pool).await;
+        }
     }
+    Ok(())
 }
 
-async fn prepare(pool: &PgPool, mode: Mode) -> Result<(), StoreError> {
+async fn prepare(pool: &PgPool, guard: &Guard, mode: Mode) -> Result<(), StoreError> {
     let mode = migrate(pool, mode).await?;
     if let Mode::Simulated { seed, anchor } = mode {
         simulate(pool, seed, anchor).await?;
     }
-    Ok(())
+    guard.refresh(pool).await
 }

@@ -6,6 +6,7 @@
 pub mod database;
 pub mod doctor;
 pub mod evidence;
+pub mod feed;
 pub mod head;
 pub mod key;
 pub mod migrate;
