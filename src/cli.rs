@@ -5,6 +5,7 @@ mod database;
 mod demo;
 mod doctor;
 mod import;
+mod keys;
 mod progress;
 mod service;
 
@@ -113,6 +114,9 @@ enum Command {
         #[command(flatten)]
         sources: SourceArgs,
     },
+    /// Make, list and revoke keys to the API
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -177,6 +181,7 @@ impl Cli {
             }
             Command::Import { format, files, database } => import::run(format.into(), &files, database.live()?).await?,
             Command::Doctor { database, sources } => return doctor::run(database.live(), &sources).await,
+            Command::Keys(command) => keys::run(command).await?,
             Command::Openapi => print_document()?,
         }
         Ok(ExitCode::SUCCESS)

@@ -1,16 +1,18 @@
 //! Configuration, read once from the command line and the environment.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
+use crate::api::auth::Access;
 use crate::sources::feed::{ApiKey, Feed};
 use crate::sources::http::{Http, Limits};
 use crate::sources::{Addresses, feeds};
@@ -27,15 +29,18 @@ pub struct DatabaseArgs {
     pub database_url: Option<Secret>,
 }
 
-/// Where the service listens.
+/// Where the service listens, and how much it takes.
 #[derive(Debug, Clone, Args)]
 pub struct ListenArgs {
     /// Port of the API
     #[arg(long, default_value_t = 8080, env = "MINER_SIGNALS_PORT")]
     pub port: u16,
-    /// Address to listen on; only loopback until there are keys
+    /// Address to listen on; one that others can reach needs a key in the database
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", env = "MINER_SIGNALS_LISTEN")]
     pub listen: IpAddr,
+    /// Requests that each key, or else each address, may make in a minute
+    #[arg(long, value_name = "N", default_value = "30000", env = "MINER_SIGNALS_REQUESTS_PER_MINUTE")]
+    pub requests_per_minute: NonZeroU32,
 }
 
 /// Which live sources are asked, and where.
@@ -181,18 +186,29 @@ fn default(name: &str) -> anyhow::Result<DatabaseChoice> {
 
 impl ListenArgs {
     /// The address to listen on.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.listen, self.port)
+    }
+
+    /// Whether reads need a key: they do wherever others can reach the address.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        if self.listen.is_loopback() { Access::Open } else { Access::Keyed }
+    }
+
+    /// Checks that somebody can read what is served, once the keys of the database were read.
     ///
     /// # Errors
-    /// For an address that others can reach: there are no keys yet to tell friend from foe.
-    pub fn address(&self) -> anyhow::Result<SocketAddr> {
-        if !self.listen.is_loopback() {
-            bail!(
-                "--listen {} is reachable from outside and this release has no keys; listen on 127.0.0.1 and put a \
-                 proxy with access control in front",
-                self.listen
-            );
-        }
-        Ok(SocketAddr::new(self.listen, self.port))
+    /// For an address that others can reach while no key is good.
+    pub fn check_public(&self, active_keys: usize) -> anyhow::Result<()> {
+        ensure!(
+            self.access() == Access::Open || active_keys > 0,
+            "--listen {} is reachable from outside and the database has no key; run `miner-signals keys create NAME \
+             --scope read` first",
+            self.listen
+        );
+        Ok(())
     }
 }
 
@@ -201,11 +217,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_public_address_is_refused() {
-        let listen = |address: &str| ListenArgs { port: 1, listen: address.parse().unwrap() };
-        assert!(listen("0.0.0.0").address().is_err());
-        assert!(listen("192.168.0.7").address().is_err());
-        assert!(listen("::1").address().is_ok());
+    fn a_public_address_needs_a_key() {
+        let listen = |address: &str| ListenArgs {
+            port: 1,
+            listen: address.parse().unwrap(),
+            requests_per_minute: NonZeroU32::MIN,
+        };
+        for address in ["0.0.0.0", "192.168.0.7", "::", "2001:db8::1"] {
+            let listen = listen(address);
+            assert_eq!(listen.access(), Access::Keyed);
+            let refused = listen.check_public(0).unwrap_err().to_string();
+            assert!(refused.contains("keys create NAME --scope read"), "{refused}");
+            assert!(listen.check_public(1).is_ok());
+        }
+        for address in ["127.0.0.1", "127.1.2.3", "::1"] {
+            assert_eq!(listen(address).access(), Access::Open);
+            assert!(listen(address).check_public(0).is_ok());
+        }
     }
 
     #[test]

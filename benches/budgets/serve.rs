@@ -1,6 +1,7 @@
 //! Answers over a socket, against a bare route with the same middleware that returns the same bytes.
 
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use miner_signals::api::answer::ApiState;
+use miner_signals::api::auth::Access;
+use miner_signals::api::guard::Guard;
 use miner_signals::api::router::application;
 use miner_signals::api::server::{ServerLimits, serve, with_middleware};
 use miner_signals::api::snapshot::{Published, Snapshot};
@@ -33,7 +36,7 @@ pub const TEN_YEARS: i32 = 3_652;
 pub async fn service(database: &Scratch) -> anyhow::Result<(Router, Arc<Published>)> {
     let published = Arc::new(Published::default());
     published.refresh(&database.pool, &Clock::System).await?;
-    let state = ApiState::new(Arc::clone(&published), database.pool.clone(), Clock::System);
+    let state = ApiState::new(Arc::clone(&published), guard(), Clock::System);
     Ok((application(state, &ServerLimits::default()), published))
 }
 
@@ -166,7 +169,12 @@ fn requests(work: &str, ours: &[Outcome], bare: &[Outcome], target: f64) -> Find
 /// A bare route that returns some bytes, within the layers of the service.
 fn bare(body: Bytes) -> Router {
     let route = get(async move || ([(CONTENT_TYPE, "application/json")], body.clone()));
-    with_middleware(Router::new().route("/bare", route), &ServerLimits::default())
+    with_middleware(Router::new().route("/bare", route), guard(), &ServerLimits::default())
+}
+
+/// As on loopback, with an allowance that the load cannot use up.
+fn guard() -> Arc<Guard> {
+    Arc::new(Guard::new(Access::Open, NonZeroU32::MAX, Clock::System))
 }
 
 /// Serves a router on a port of its own until the program ends.

@@ -13,10 +13,10 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use moka::sync::Cache;
 use serde::Serialize;
-use sqlx::PgPool;
 
 use super::cursor::Cursor;
 use super::form::{self, Asked, Form};
+use super::guard::Guard;
 use super::number::append_json;
 use super::params::Params;
 use super::problem::{Code, Problem};
@@ -35,18 +35,18 @@ const CACHE_IDLE: Duration = Duration::from_mins(30);
 #[derive(Clone)]
 pub struct ApiState {
     pub published: Arc<Published>,
-    pub pool: PgPool,
+    pub guard: Arc<Guard>,
     pub clock: Clock,
     cache: Cache<String, Arc<Cached>>,
 }
 
 impl ApiState {
     #[must_use]
-    pub fn new(published: Arc<Published>, pool: PgPool, clock: Clock) -> Self {
+    pub fn new(published: Arc<Published>, guard: Arc<Guard>, clock: Clock) -> Self {
         let weigh =
             |key: &String, cached: &Arc<Cached>| u32::try_from(key.len() + cached.rendered.size()).unwrap_or(u32::MAX);
         let cache = Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).time_to_idle(CACHE_IDLE).build();
-        Self { published, pool, clock, cache }
+        Self { published, guard, clock, cache }
     }
 
     /// The current snapshot.

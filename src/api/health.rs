@@ -10,11 +10,12 @@ use axum::response::{IntoResponse as _, Response};
 use super::answer::ApiState;
 use super::params::Params;
 use super::readings::{Material, Wanted};
-use super::v1::sources::source_states;
+use super::v1::sources::{SourceState, source_states};
 use super::v1::status::series_states;
 use super::view::View;
 use crate::domain::catalog::{METRICS, Metric};
 use crate::domain::observation::Resolution;
+use crate::store::feed_state::State as FeedHealth;
 
 /// Process is alive
 ///
@@ -72,8 +73,8 @@ pub async fn readyz(State(state): State<ApiState>, request: Request) -> Response
 
 /// Numbers for Prometheus
 ///
-/// Head, freshness of each source, and the newest value of each fresh metric with its observation
-/// time; a stale metric has no value series.
+/// Requests, head, freshness and health of each source, and the newest value of each fresh metric
+/// with its observation time; a stale metric has no value series.
 #[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "state",
     responses(
         (status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"),
@@ -96,15 +97,13 @@ pub async fn metrics(State(state): State<ApiState>, request: Request) -> Respons
 
 fn exposition(state: &ApiState) -> String {
     let mut text = String::new();
-    let mut gauge = |name: &str, help: &str, rows: Vec<(String, f64)>| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-        for (labels, value) in rows {
-            let _ = writeln!(text, "{name}{labels} {value}");
-        }
-    };
-    let away = f64::from(u8::from(state.published.outage().is_some()));
-    gauge("miner_signals_database_away", "1 while the database does not answer.", vec![(String::new(), away)]);
+    let answered = state.guard.answered().map(|(class, count)| (format!("{{status=\"{class}\"}}"), count as f64));
+    let name = "miner_signals_http_requests_total";
+    write_metric(&mut text, "counter", name, "Requests by class of the answer's status.", answered.collect());
+    let mut gauge = |name: &str, help: &str, rows| write_metric(&mut text, "gauge", name, help, rows);
+    let away = state.published.is_degraded();
+    gauge("miner_signals_database_away", "1 while the database does not answer.", vec![(String::new(), flag(away))]);
+    gauge("miner_signals_database_up", "1 while the database answers.", vec![(String::new(), flag(!away))]);
     let Some(snapshot) = state.published.snapshot() else { return text };
     let simulated = snapshot.stored.mode.is_simulated();
     let seconds = |at: crate::domain::time::Timestamp| at.micros() as f64 / 1e6;
@@ -116,13 +115,24 @@ fn exposition(state: &ApiState) -> String {
         "When the newest batch was recorded.",
         vec![(String::new(), seconds(head.recorded_at))],
     );
-    let sources = source_states(&snapshot);
-    let staleness =
-        sources.iter().map(|source| (format!("{{source=\"{}\"}}", source.source), f64::from(u8::from(source.stale))));
+    let sources = source_states(&snapshot, state.published.ledger.facts().as_deref());
+    let of_source = |source: &SourceState| format!("{{source=\"{}\"}}", source.source);
     gauge(
         "miner_signals_source_stale",
         "1 while any series of the source is stale or without value.",
-        staleness.collect(),
+        sources.iter().map(|source| (of_source(source), flag(source.stale))).collect(),
+    );
+    let failing = |source: &SourceState| Some((of_source(source), flag(source.health.state? == FeedHealth::Failing.name())));
+    gauge(
+        "miner_signals_source_failing",
+        "1 while any feed of the source gives no usable answer.",
+        sources.iter().filter_map(failing).collect(),
+    );
+    let succeeded = |source: &SourceState| Some((of_source(source), seconds(source.health.last_success_at?.instant())));
+    gauge(
+        "miner_signals_source_last_success_timestamp_seconds",
+        "When a feed of the source was last asked and answered well.",
+        sources.iter().filter_map(succeeded).collect(),
     );
     let states = series_states(&snapshot);
     let observed =
@@ -148,6 +158,18 @@ fn exposition(state: &ApiState) -> String {
         METRICS.iter().filter_map(value).collect(),
     );
     text
+}
+
+fn write_metric(text: &mut String, kind: &str, name: &str, help: &str, rows: Vec<(String, f64)>) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for (labels, value) in rows {
+        let _ = writeln!(text, "{name}{labels} {value}");
+    }
+}
+
+fn flag(set: bool) -> f64 {
+    f64::from(u8::from(set))
 }
 
 fn plain(status: StatusCode, text: String) -> Response {

@@ -3,16 +3,22 @@
 //! Reading order: [`router`] lists the routes; [`answer`] takes a request through parameters
 //! ([`params`]), form ([`form`]), view ([`view`]) and cache to bytes ([`rendered`]); [`snapshot`]
 //! is what all answers are made of, [`readings`] gives the rows of any metric in it and [`columns`]
-//! keeps those of its newest view; [`v1`] has the endpoints. [`server`] puts limits and deadlines around it all, [`problem`] is every error.
+//! keeps those of its newest view; [`v1`] has the endpoints. [`guard`] lets a request in by its key
+//! ([`auth`]) and its client's allowance ([`limits`]); [`server`] puts limits and deadlines around it
+//! all; [`problem`] is every error.
 //! A request never calls an upstream.
 
 pub mod answer;
+pub mod auth;
 pub mod columns;
 pub mod connection;
 pub mod cursor;
 pub mod docs;
 pub mod form;
+pub mod guard;
 pub mod health;
+pub mod ledger;
+pub mod limits;
 pub mod number;
 pub mod openapi;
 mod openapi_common;

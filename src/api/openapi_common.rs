@@ -8,8 +8,12 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{AdditionalProperties, AnyOf, Array, ArrayItems, Components, Schema, SchemaType};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{Content, Header, Object, ObjectBuilder, OpenApi as Document, Ref, RefOr, Required, Type};
 
+use super::auth::{Need, need_of};
 use super::problem::PROBLEM_JSON;
 
 /// Headers of every answer of a view, whatever its form.
@@ -29,6 +33,21 @@ const SNAPSHOT_HEADERS: &[(&str, &str)] = &[
     ("X-Degraded", "`database` while the database is away and memory answers; absent otherwise"),
 ];
 
+/// Headers of every answer, good or bad, of a path whose requests are counted.
+const RATE_HEADERS: &[(&str, &str)] = &[
+    ("RateLimit", "`r`: how many requests may come at once now; `t`: seconds until all of a burst may"),
+    ("RateLimit-Policy", "`q` requests in `w` seconds"),
+    ("X-RateLimit-Limit", "The largest burst"),
+    ("X-RateLimit-Remaining", "The `r` of `RateLimit`"),
+    ("X-RateLimit-Reset", "The `t` of `RateLimit`"),
+];
+
+const RETRY_AFTER: (&str, &str) = ("Retry-After", "Seconds to wait before the next attempt");
+const REQUEST_ID_IS: &str = "Identifies the request in errors and logs";
+
+const BEARER: &str = "bearer";
+const API_KEY: &str = "api_key";
+
 /// Completes a document whose paths are all there.
 pub fn complete(document: &mut Document) {
     if let Some(components) = &mut document.components {
@@ -39,9 +58,52 @@ pub fn complete(document: &mut Document) {
             }
         }
     }
-    let components = document.components.clone().unwrap_or_default();
-    for operation in document.paths.paths.values_mut().filter_map(operation_of) {
-        complete_operation(operation, &components);
+    let components = document.components.get_or_insert_default();
+    components.security_schemes.extend(security_schemes());
+    for (path, item) in &mut document.paths.paths {
+        let Some(operation) = operation_of(item) else { continue };
+        complete_operation(operation, components);
+        if let Need::Key(_) = need_of(path) {
+            describe_guard(operation);
+        }
+    }
+}
+
+fn security_schemes() -> [(String, RefOr<SecurityScheme>); 2] {
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A key of this installation"));
+    let header = ApiKeyValue::with_description("X-API-Key", "The same key in a header of its own");
+    [
+        (BEARER.to_owned(), RefOr::T(SecurityScheme::Http(bearer.build()))),
+        (API_KEY.to_owned(), RefOr::T(SecurityScheme::ApiKey(ApiKey::Header(header)))),
+    ]
+}
+
+/// What the guard asks and adds: a key, unless the listener is on loopback, and an allowance.
+fn describe_guard(operation: &mut Operation) {
+    let with = |scheme: &str| SecurityRequirement::new(scheme, [""; 0]);
+    operation.security = Some(vec![SecurityRequirement::default(), with(BEARER), with(API_KEY)]);
+    let challenge = ("WWW-Authenticate", "`Bearer`");
+    add_problem(operation, "401", "No key where one is needed, or one that is not taken", Some(challenge));
+    add_problem(operation, "403", "The key lacks the scope", None);
+    add_problem(operation, "429", "The allowance is used up, or too many keys were not taken", Some(RETRY_AFTER));
+    for response in operation.responses.responses.values_mut() {
+        let RefOr::T(response) = response else { continue };
+        for (name, what) in RATE_HEADERS {
+            put_header(response, name, what);
+        }
+    }
+}
+
+/// Adds an error of the layers; a path that has the status itself keeps its own words for it.
+fn add_problem(operation: &mut Operation, status: &str, what: &str, header: Option<(&str, &str)>) {
+    let responses = &mut operation.responses.responses;
+    let response = responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(Response::new(what)));
+    let RefOr::T(response) = response else { return };
+    let problem = || RefOr::T(Content::new(Some(Ref::from_schema_name("Problem"))));
+    response.content.entry(PROBLEM_JSON.to_owned()).or_insert_with(problem);
+    put_header(response, "X-Request-Id", REQUEST_ID_IS);
+    if let Some((name, what)) = header {
+        put_header(response, name, what);
     }
 }
 
@@ -60,7 +122,7 @@ fn complete_operation(operation: &mut Operation, components: &Components) {
     let takes = |name: &str| names.iter().any(|given| given == name);
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
-        put_header(response, "X-Request-Id", "Identifies the request in errors and logs");
+        put_header(response, "X-Request-Id", REQUEST_ID_IS);
         if matches!(status.as_str(), "200" | "304") && takes("as_of") {
             for (name, what) in VIEW_HEADERS {
                 put_header(response, name, what);
@@ -78,18 +140,9 @@ fn complete_operation(operation: &mut Operation, components: &Components) {
             add_forms(response, components);
         }
     }
-    let layers = [("413", "A body of more than 2 MB"), ("500", "A fault of the server"), ("503", "No answer in time")];
-    for (status, what) in layers {
-        let responses = &mut operation.responses.responses;
-        let response = responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(Response::new(what)));
-        let RefOr::T(response) = response else { continue };
-        let problem = || RefOr::T(Content::new(Some(Ref::from_schema_name("Problem"))));
-        response.content.entry(PROBLEM_JSON.to_owned()).or_insert_with(problem);
-        put_header(response, "X-Request-Id", "Identifies the request in errors and logs");
-        if status == "503" {
-            put_header(response, "Retry-After", "Seconds to wait before the next attempt");
-        }
-    }
+    add_problem(operation, "413", "A body of more than 2 MB", None);
+    add_problem(operation, "500", "A fault of the server", None);
+    add_problem(operation, "503", "No answer in time", Some(RETRY_AFTER));
 }
 
 /// An optional parameter without a value counts as absent. The type of the parameter has no place

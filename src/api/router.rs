@@ -1,5 +1,7 @@
 //! Every route, and the document that describes them.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -15,7 +17,8 @@ use super::{docs, health, openapi, v1};
 
 /// The whole service as it is put on a socket: the routes within the layers of [`super::server`].
 pub fn application(state: ApiState, limits: &ServerLimits) -> Router {
-    with_middleware(router(state), limits)
+    let guard = Arc::clone(&state.guard);
+    with_middleware(router(state), guard, limits)
 }
 
 /// The routes with their state, without the layers around them.

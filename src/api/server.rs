@@ -11,6 +11,7 @@
 //! | handler hangs | 503 `overloaded` after [`ServerLimits::answer`] |
 //! | response not read | closed after [`ServerLimits::write`] without progress |
 //! | too many connections | those beyond [`ServerLimits::connections`] are closed at once |
+//! | too many requests, or bad keys | 429, by [`super::guard`] |
 //! | a connection open at shutdown | cut after [`ServerLimits::shutdown`] |
 //!
 //! Half of a *pipelined* header (sent together with the request before it) is the one case that is
@@ -21,6 +22,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -29,7 +31,7 @@ use axum::http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum_server::Handle;
 use hyper_util::rt::TokioTimer;
@@ -42,6 +44,7 @@ use tracing::Instrument as _;
 
 use super::connection::{Deadlines, Gate};
 use super::form::strip_suffix;
+use super::guard::{self, Guard};
 use super::problem::{problem_of_panic, render_problems};
 use super::request_id::{self, RequestId};
 
@@ -133,17 +136,19 @@ pub async fn serve(
 /// 2. log: one line a request, with the status that the client sees;
 /// 3. security headers: on errors too;
 /// 4. problems: turns every error from below into `application/problem+json`;
-/// 5. panics become a 500;
-/// 6. time limit of the answer: a 503;
-/// 7. size, then time limit of the request's body: 413 and 408;
-/// 8. suffixes: they change the path, so they come before routing;
-/// 9. the router.
-pub fn with_middleware(router: Router, limits: &ServerLimits) -> Router {
+/// 5. guard: keys and allowances, a 401, 403 or 429; what stands below is counted and says so;
+/// 6. panics become a 500;
+/// 7. time limit of the answer: a 503;
+/// 8. size, then time limit of the request's body: 413 and 408;
+/// 9. suffixes: they change the path, so they come before routing;
+/// 10. the router.
+pub fn with_middleware(router: Router, guard: Arc<Guard>, limits: &ServerLimits) -> Router {
     let stack = ServiceBuilder::new()
         .layer(from_fn(request_id::assign))
         .layer(from_fn(log_request))
         .layer(from_fn(add_security_headers))
         .layer(from_fn(render_problems))
+        .layer(from_fn_with_state(guard, guard::watch))
         .layer(CatchPanicLayer::custom(problem_of_panic))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limits.answer))
         .layer(RequestBodyLimitLayer::new(limits.body_bytes))
@@ -208,6 +213,7 @@ async fn add_security_headers(request: Request, next: Next) -> Response {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::num::NonZeroU32;
 
     use axum::body::{Body, Bytes, to_bytes};
     use axum::extract::{ConnectInfo, Extension};
@@ -223,10 +229,16 @@ mod tests {
     use tokio::task::JoinHandle;
     use tower::ServiceExt as _;
 
+    use super::super::auth::Access;
     use super::super::form::{Asked, Form};
     use super::super::rendered::{ContentFacts, Rendered, ResponseFacts, respond};
     use super::*;
+    use crate::clock::Clock;
     use crate::domain::time::Timestamp;
+
+    fn open_guard() -> Arc<Guard> {
+        Arc::new(Guard::new(Access::Open, NonZeroU32::MAX, Clock::System))
+    }
 
     fn short_limits() -> ServerLimits {
         ServerLimits {
@@ -270,7 +282,7 @@ mod tests {
     }
 
     async fn ask(request: axum::http::request::Builder, body: Body) -> (Response<()>, Bytes) {
-        let app = with_middleware(routes(), &short_limits());
+        let app = with_middleware(routes(), open_guard(), &short_limits());
         let (parts, body) = app.oneshot(request.body(body).unwrap()).await.unwrap().into_parts();
         (Response::from_parts(parts, ()), to_bytes(body, 1_000_000).await.unwrap())
     }
@@ -369,7 +381,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let router = with_middleware(routes(), &limits);
+        let router = with_middleware(routes(), open_guard(), &limits);
         let shutdown = async move {
             let _ = stopped.await;
         };

@@ -12,6 +12,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use sqlx::PgPool;
 
 use super::columns::Columns;
+use super::ledger::Ledger;
 use crate::clock::Clock;
 use crate::domain::observation::Moment;
 use crate::domain::time::Timestamp;
@@ -74,11 +75,12 @@ pub struct Outage {
     pub error: String,
 }
 
-/// The current snapshot and the state of the database, shared by all requests.
+/// The current snapshot, the ledger and the state of the database, shared by all requests.
 #[derive(Debug, Default)]
 pub struct Published {
     snapshot: ArcSwapOption<Snapshot>,
     outage: ArcSwap<Option<Outage>>,
+    pub ledger: Ledger,
 }
 
 impl Published {

@@ -27,6 +27,11 @@ pub struct ColumnAt {
 }
 
 impl ColumnAt {
+    #[must_use]
+    pub const fn instant(self) -> Timestamp {
+        self.at
+    }
+
     /// Whether its text has a fraction whatever else is in the column.
     #[must_use]
     pub fn has_fraction(self) -> bool {

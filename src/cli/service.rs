@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::database;
 use super::demo::{Demo, DemoPlan};
 use crate::api::answer::ApiState;
+use crate::api::guard::Guard;
 use crate::api::router::application;
 use crate::api::server::{ServerLimits, serve};
 use crate::api::snapshot::Published;
@@ -31,6 +32,9 @@ use crate::worker::{read_all_due, work};
 
 /// How often the head is looked at: a new batch is served this much later at most.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The ledger of runs and sources is read with every so manieth look, and the keys.
+const LEDGER_EVERY: u32 = 5;
+const KEYS_EVERY: u32 = 25;
 /// Between attempts to reach a database that is away at the start.
 const START_RETRY: Duration = Duration::from_secs(1);
 /// From the signal to stop to the end of the work, at most: runs are stopped at once, and what is
@@ -63,18 +67,17 @@ impl Service {
         let listener = self.listen.as_ref().map(bind).transpose()?;
         let database = database::open(choice).await?;
         let clock = Clock::service();
-        let published = Arc::new(Published::default());
         let stop = CancellationToken::new();
+        let front = self.listen.map(|listen| Front::new(listen, clock.clone()));
         let role = Role {
             pool: database.pool.clone(),
             clock: clock.clone(),
-            published: Arc::clone(&published),
-            serves: listener.is_some(),
+            front: front.clone(),
             stop: stop.clone(),
         };
         let role = tokio::spawn(role.play(self.work, self.migrate));
-        let server = listener.map(|listener| {
-            let state = ApiState::new(published, database.pool.clone(), clock);
+        let server = listener.zip(front).map(|(listener, front)| {
+            let state = ApiState::new(front.published, front.guard, clock);
             let limits = ServerLimits::default();
             let told = stop.clone();
             tokio::spawn(serve(listener, application(state, &limits), limits, async move { told.cancelled().await }))
@@ -85,8 +88,23 @@ impl Service {
     }
 }
 
+/// What a serving process shares between its requests and the task that follows the database.
+#[derive(Clone)]
+struct Front {
+    listen: ListenArgs,
+    published: Arc<Published>,
+    guard: Arc<Guard>,
+}
+
+impl Front {
+    fn new(listen: ListenArgs, clock: Clock) -> Self {
+        let guard = Arc::new(Guard::new(listen.access(), listen.requests_per_minute, clock));
+        Self { listen, published: Arc::new(Published::default()), guard }
+    }
+}
+
 fn bind(listen: &ListenArgs) -> anyhow::Result<TcpListener> {
-    let address = listen.address()?;
+    let address = listen.address();
     let listener =
         TcpListener::bind(address).with_context(|| format!("cannot listen on {address}; choose another --port"))?;
     println!("serving on http://{}/", listener.local_addr()?);
@@ -148,14 +166,18 @@ async fn until_told(
 struct Role {
     pool: PgPool,
     clock: Clock,
-    published: Arc<Published>,
-    serves: bool,
+    /// What is served; `None` for a process that only works.
+    front: Option<Front>,
     stop: CancellationToken,
 }
 
 impl Role {
     async fn play(self, plan: Option<Work>, wanted: Option<Mode>) -> anyhow::Result<()> {
         let Some(mode) = self.wait_for_database(wanted).await? else { return Ok(()) };
+        if let Some(front) = &self.front {
+            front.guard.refresh(&self.pool).await?;
+            front.listen.check_public(front.guard.keys.count())?;
+        }
         match plan {
             None => self.keep_published().await,
             Some(Work::Live(sources)) => {
@@ -206,18 +228,24 @@ impl Role {
 
     /// Publishes every new batch to the readers of this process.
     async fn keep_published(&self) {
-        if !self.serves {
-            return;
-        }
+        let Some(Front { published, guard, .. }) = &self.front else { return };
         let mut ticks = tokio::time::interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
+        for look in 1_u32.. {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
             // An outage is noted where readers see it, and logged once; the next tick tries again.
-            let _ = self.published.refresh(&self.pool, &self.clock).await;
+            if published.refresh(&self.pool, &self.clock).await.is_err() {
+                continue;
+            }
+            if look % LEDGER_EVERY == 1 {
+                let _ = published.ledger.refresh(&self.pool).await;
+            }
+            if look % KEYS_EVERY == 0 {
+                let _ = guard.refresh(&self.pool).await;
+            }
         }
     }
 }

@@ -17,16 +17,16 @@ pub struct Standing {
     pub failures: u32,
 }
 
-/// What an attempt says of the feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an attempt says of the feed, from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     Ok,
-    /// No usable answer.
-    Failing,
-    /// Some values were set aside.
-    Quarantining,
     /// Periods are missing inside the answer.
     Gaps,
+    /// Some values were set aside.
+    Quarantining,
+    /// No usable answer.
+    Failing,
 }
 
 impl State {
@@ -39,6 +39,15 @@ impl State {
             Self::Quarantining => "quarantining",
             Self::Gaps => "gaps",
         }
+    }
+
+    fn from_name(name: &str) -> Result<Self, StoreError> {
+        let known = [Self::Ok, Self::Gaps, Self::Quarantining, Self::Failing].into_iter();
+        known.into_iter().find(|state| state.name() == name).ok_or_else(|| StoreError::Unexpected {
+            table: "feed_state",
+            column: "state",
+            found: name.to_owned(),
+        })
     }
 }
 
@@ -119,4 +128,54 @@ pub async fn note_attempt(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// A feed after its last attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedState {
+    pub source: String,
+    pub feed: String,
+    pub state: State,
+    /// Code of what is wrong.
+    pub reason: Option<String>,
+    /// The same for people.
+    pub detail: Option<String>,
+    /// Since when state and reason are what they are.
+    pub since: Timestamp,
+    /// `None` before the first attempt.
+    pub last_attempt_at: Option<Timestamp>,
+    pub last_success_at: Option<Timestamp>,
+    pub next_due_at: Timestamp,
+    /// Attempts that failed since the last that did not.
+    pub failures: u32,
+}
+
+/// Every feed that a worker looks after, by source and feed.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn list_feed_states(connection: &mut PgConnection) -> Result<Vec<FeedState>, StoreError> {
+    let rows = sqlx::query!(
+        "/* list_feed_states */ select source, feed, state, reason, detail, since, last_attempt_at, last_success_at,
+             next_due_at, failures
+         from feed_state order by source, feed"
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(FeedState {
+                state: State::from_name(&row.state)?,
+                source: row.source,
+                feed: row.feed,
+                reason: row.reason,
+                detail: row.detail,
+                since: row.since.into(),
+                last_attempt_at: row.last_attempt_at.map(Into::into),
+                last_success_at: row.last_success_at.map(Into::into),
+                next_due_at: row.next_due_at.into(),
+                failures: row.failures.unsigned_abs(),
+            })
+        })
+        .collect()
 }

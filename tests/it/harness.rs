@@ -3,6 +3,7 @@
 //! The cluster is started by the first test that needs it. A child process waits for the end of its
 //! standard input, which comes however this program ends, and then stops the cluster.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +13,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use miner_signals::api::answer::ApiState;
+use miner_signals::api::auth::Access;
+use miner_signals::api::guard::Guard;
 use miner_signals::api::router::application;
 use miner_signals::api::server::ServerLimits;
 use miner_signals::api::snapshot::Published;
@@ -154,6 +157,7 @@ impl TestDatabase {
 /// The service without a socket.
 pub struct Api {
     pub published: Arc<Published>,
+    pub guard: Arc<Guard>,
     pub pool: PgPool,
     pub clock: Clock,
     router: Router,
@@ -167,14 +171,24 @@ pub struct Answer {
 }
 
 impl Api {
+    /// As on loopback, with a large allowance.
     pub fn new(pool: PgPool, clock: Clock) -> Self {
-        let published = Arc::new(Published::default());
-        let state = ApiState::new(Arc::clone(&published), pool.clone(), clock.clone());
-        Self { published, pool, clock, router: application(state, &ServerLimits::default()) }
+        Self::guarded(pool, clock, Access::Open, NonZeroU32::MAX)
     }
 
+    pub fn guarded(pool: PgPool, clock: Clock, access: Access, requests_per_minute: NonZeroU32) -> Self {
+        let published = Arc::new(Published::default());
+        let guard = Arc::new(Guard::new(access, requests_per_minute, clock.clone()));
+        let state = ApiState::new(Arc::clone(&published), Arc::clone(&guard), clock.clone());
+        let router = application(state, &ServerLimits::default());
+        Self { published, guard, pool, clock, router }
+    }
+
+    /// Reads everything that the service keeps in memory.
     pub async fn refresh(&self) {
         self.published.refresh(&self.pool, &self.clock).await.unwrap();
+        self.published.ledger.refresh(&self.pool).await.unwrap();
+        self.guard.refresh(&self.pool).await.unwrap();
     }
 
     pub async fn get(&self, address: &str) -> Answer {

@@ -25,6 +25,7 @@ impl Service {
             .args(["up", "--port", "0", "--data-dir"])
             .arg(&directory.0)
             .env_remove("DATABASE_URL")
+            .env("MINER_SIGNALS_REQUESTS_PER_MINUTE", u32::MAX.to_string())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::shapes::When;
 use crate::api::answer::{ApiState, Object};
+use crate::api::ledger::LedgerFacts;
 use crate::api::openapi::{ListForms, StateErrors};
 use crate::api::problem::Problem;
 use crate::api::readings::{Material, Wanted};
@@ -18,12 +19,8 @@ use crate::api::time_format::At;
 use crate::api::view::View;
 use crate::domain::catalog::METRICS;
 use crate::domain::observation::Resolution;
-use crate::store::StoreError;
-use crate::store::evidence::{QuarantineCount, count_quarantine};
-use crate::store::run::{Run, list_newest_runs};
-
-/// How many runs the status shows.
-const RUNS_SHOWN: i64 = 20;
+use crate::store::evidence::QuarantineCount;
+use crate::store::run::Run;
 
 /// The state of the service.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,10 +46,12 @@ pub struct Status {
     pub stale: bool,
     /// Freshness of each metric of the network.
     pub series: Vec<SeriesState>,
-    /// What stands in quarantine; null while the database is away.
+    /// What stands in quarantine, as it was read last; null before the first reading.
     pub quarantine: Option<Vec<QuarantineState>>,
-    /// The newest runs, newest first; null while the database is away.
+    /// The newest runs, newest first, as they were read last; null before the first reading.
     pub runs: Option<Vec<RunState>>,
+    /// How far the database that past views are read from is behind; null without one.
+    pub replica_lag_seconds: Option<f64>,
 }
 
 /// Freshness of one metric as it is served.
@@ -134,27 +133,16 @@ async fn answer(state: ApiState, request: Request) -> Result<Response, Problem> 
     let asked = StateRequest::of(&request)?;
     let snapshot = state.snapshot()?;
     let outage = state.published.outage();
-    let ledger = if outage.is_some() { None } else { read_ledger(&state).await.ok() };
+    let ledger = state.published.ledger.facts();
     // Some milliseconds of arithmetic: not on a thread that serves connections.
     let described = Arc::clone(&snapshot);
-    let status = tokio::task::spawn_blocking(move || describe(&described, outage, ledger));
+    let status = tokio::task::spawn_blocking(move || describe(&described, outage, ledger.as_deref()));
     let status = status.await.map_err(|error| Problem::internal(&error))?;
     answer_state(&state, &snapshot, &asked, &Object(status))
 }
 
-async fn read_ledger(state: &ApiState) -> Result<(Vec<QuarantineCount>, Vec<Run>), StoreError> {
-    let mut connection = state.pool.acquire().await?;
-    let quarantine = count_quarantine(&mut connection).await?;
-    Ok((quarantine, list_newest_runs(&mut connection, RUNS_SHOWN).await?))
-}
-
-fn describe(
-    snapshot: &Arc<Snapshot>,
-    outage: Option<Outage>,
-    ledger: Option<(Vec<QuarantineCount>, Vec<Run>)>,
-) -> Status {
+fn describe(snapshot: &Arc<Snapshot>, outage: Option<Outage>, ledger: Option<&LedgerFacts>) -> Status {
     let series = series_states(snapshot);
-    let (quarantine, runs) = ledger.unzip();
     Status {
         mode: snapshot.stored.mode.name(),
         simulated: snapshot.stored.mode.is_simulated(),
@@ -165,8 +153,9 @@ fn describe(
         database_away_since: outage.map(|outage| At(outage.since)),
         stale: series.iter().any(|series| series.stale),
         series,
-        quarantine: quarantine.map(|counts| counts.into_iter().map(QuarantineState::from).collect()),
-        runs: runs.map(|runs| runs.into_iter().map(RunState::from).collect()),
+        quarantine: ledger.map(|ledger| ledger.quarantine.iter().map(QuarantineState::from).collect()),
+        runs: ledger.map(|ledger| ledger.runs.iter().map(RunState::from).collect()),
+        replica_lag_seconds: None,
     }
 }
 
@@ -193,26 +182,26 @@ pub fn series_states(snapshot: &Arc<Snapshot>) -> Vec<SeriesState> {
     METRICS.iter().filter_map(state).collect()
 }
 
-impl From<QuarantineCount> for QuarantineState {
-    fn from(count: QuarantineCount) -> Self {
-        Self { source: count.source, reason: count.reason, count: count.count }
+impl From<&QuarantineCount> for QuarantineState {
+    fn from(count: &QuarantineCount) -> Self {
+        Self { source: count.source.clone(), reason: count.reason.clone(), count: count.count }
     }
 }
 
-impl From<Run> for RunState {
-    fn from(run: Run) -> Self {
+impl From<&Run> for RunState {
+    fn from(run: &Run) -> Self {
         Self {
             run_id: run.run_id,
-            kind: run.kind,
-            source: run.source,
-            detail: run.detail,
+            kind: run.kind.clone(),
+            source: run.source.clone(),
+            detail: run.detail.clone(),
             started_at: At(run.started_at),
             finished_at: run.finished_at.map(At),
             read: run.counts.read,
             stored: run.counts.stored,
             unchanged: run.counts.unchanged,
             quarantined: run.counts.quarantined,
-            error: run.error,
+            error: run.error.clone(),
         }
     }
 }
