@@ -109,6 +109,7 @@ impl World {
 
     /// The retargets that were found by `now`, oldest first: epoch seconds, what they say, and the ratio to
     /// the difficulty before (1 for the first).
+    #[must_use]
     pub fn retargets(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = (i64, Retarget, f64)> {
         let began = epoch_seconds(self.first_day().start());
         let known = self.tip(now);

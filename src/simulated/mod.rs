@@ -1,19 +1,21 @@
 //! A seeded world, so that the whole service can be shown and tested without real data.
 //!
-//! Every number here is invented: three years of a price, a chain, a mining industry and its flows
-//! follow from one seed and one anchor day. Nothing is copied from a real day, and nothing of it may
-//! ever be presented as real.
+//! Every number here is invented: three years of a price, a chain, a mining industry and its flows, and
+//! two more that follow them, come from one seed and one anchor day. Nothing is copied from a real day, and
+//! nothing of it may ever be presented as real.
 //!
-//! This module knows no clock, no database, no file and no network: the anchor comes in as an
-//! argument. The demo and the fault tests call it to learn what their simulated upstreams answer.
+//! This module knows no clock, no database and no file: the anchor and the time come in as arguments. Its
+//! only network is the loopback on which [`upstreams`] answers. The demo and the fault tests call it.
 //!
 //! `world` puts together what the others make: `chance` (all randomness), `market` (price),
-//! `fleet` (how hashrate answers profit), `chain` (blocks, difficulty, subsidy) and `flows` (fees and
-//! exchange inflow).
+//! `fleet` (how hashrate answers profit), `chain` (difficulty, subsidy) and `flows` (fees and exchange
+//! inflow). `blocks` and `prices` show it from block to block and from hour to hour; `upstreams` answers
+//! out of it as real publishers do, and `faults` plans when one of them does not.
 
 pub mod blocks;
 mod chain;
 mod chance;
+pub mod faults;
 mod fleet;
 mod flows;
 mod market;
@@ -22,5 +24,6 @@ pub mod upstreams;
 pub mod world;
 
 pub use blocks::{Block, Retarget};
+pub use faults::FaultPlan;
 pub use upstreams::{Misbehaviour, Upstreams};
 pub use world::{World, WorldDay};

@@ -182,3 +182,96 @@ impl World {
 fn venue_number(venue: Venue, place: i64) -> u64 {
     place.unsigned_abs() * 4 + venue as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::{Day, Span};
+
+    fn world() -> World {
+        World::generate(5, Day::parse("2031-03-01").unwrap())
+    }
+
+    fn candles_of_month(world: &World, venue: Venue, step_seconds: i64) -> Vec<Candle> {
+        let from = world.anchor.plus(-30).start();
+        let until = world.anchor.start().minus(Span::SECOND);
+        let later = world.anchor.plus(30).start();
+        world.candles(venue, step_seconds, epoch_seconds(from), epoch_seconds(until), later).collect()
+    }
+
+    #[test]
+    fn the_reference_closes_each_day_at_the_price_of_the_world() {
+        let world = world();
+        for (candle, day) in candles_of_month(&world, Venue::Coinbase, 86_400).iter().zip(&world.days[1_066..]) {
+            assert_eq!(candle.start, epoch_seconds(day.day.start()));
+            assert_eq!(candle.close, day.price_usd);
+            let last_hour = epoch_seconds(day.day.end()) - 3_600;
+            let hour = world.candles(Venue::Coinbase, 3_600, last_hour, last_hour, day.day.end()).next().unwrap();
+            assert_eq!(hour.close, day.price_usd);
+        }
+    }
+
+    #[test]
+    fn candles_hold_their_prices_and_follow_one_another() {
+        let world = world();
+        for (step, count) in [(86_400, 30), (3_600, 720), (900, 2_880)] {
+            let candles = candles_of_month(&world, Venue::Bitstamp, step);
+            assert_eq!(candles.len(), count);
+            for candle in &candles {
+                assert!(candle.low <= candle.open.min(candle.close) && candle.open.max(candle.close) <= candle.high);
+                assert!(candle.high / candle.low < 1.4, "{candle:?}");
+            }
+            assert!(candles.windows(2).all(|pair| pair[1].start == pair[0].start + step));
+        }
+    }
+
+    #[test]
+    fn venues_differ_a_little() {
+        let world = world();
+        let (reference, other) =
+            (candles_of_month(&world, Venue::Coinbase, 86_400), candles_of_month(&world, Venue::Kraken, 86_400));
+        let apart: Vec<f64> =
+            reference.iter().zip(&other).map(|(one, two)| (one.close / two.close - 1.0).abs()).collect();
+        assert!(apart.iter().all(|share| *share < 0.001), "{apart:?}");
+        assert!(apart.iter().any(|share| *share > 0.000_1), "{apart:?}");
+    }
+
+    #[test]
+    fn few_hours_pass_without_a_trade_and_never_the_last_of_a_day() {
+        let world = world();
+        let lulls: Vec<i64> =
+            (0..20_000).map(|hour| hour * 3_600).filter(|at| world.is_lull(Venue::Kraken, *at)).collect();
+        assert!((100..250).contains(&lulls.len()), "{}", lulls.len());
+        assert!(lulls.iter().all(|at| at % 86_400 != 82_800));
+    }
+
+    #[test]
+    fn a_running_candle_ends_now_and_none_begins_later() {
+        let world = world();
+        let now = world.anchor.start().plus(Span::HOUR.times(5));
+        let from = epoch_seconds(world.anchor.plus(-2).start());
+        let candles: Vec<Candle> = world.candles(Venue::Coinbase, 86_400, from, i64::MAX, now).collect();
+        assert_eq!(candles.len(), 3);
+        assert_eq!(candles[2].close, world.price_usd(Venue::Coinbase, epoch_seconds(now)));
+        let at_midnight = world.candles(Venue::Coinbase, 86_400, from, i64::MAX, world.anchor.start());
+        assert_eq!(at_midnight.count(), 2);
+    }
+
+    #[test]
+    fn bitstamp_corrects_a_close_within_two_days_and_then_keeps_it() {
+        let world = world();
+        let closes = |now: fn(Day) -> Timestamp| -> Vec<f64> {
+            let day = |number: i32| world.anchor.plus(-number);
+            let close = |day: Day| {
+                let start = epoch_seconds(day.start());
+                world.candles(Venue::Bitstamp, 86_400, start, start, now(day)).next().unwrap().close
+            };
+            (1..400).map(|number| close(day(number))).collect()
+        };
+        let (first, settled, later) =
+            (closes(Day::end), closes(|day| day.end().plus(Span::DAY.times(2))), closes(|day| day.plus(9).end()));
+        assert_eq!(settled, later);
+        let corrected = first.iter().zip(&settled).filter(|(first, settled)| first != settled).count();
+        assert!((8..40).contains(&corrected), "{corrected}");
+    }
+}

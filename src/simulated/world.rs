@@ -105,6 +105,7 @@ impl World {
     }
 
     /// The days that are over at `now`, oldest first.
+    #[must_use]
     pub fn closed_days(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = &WorldDay> {
         let over = |days: &[WorldDay]| days.partition_point(|day| day.day.end() <= now);
         let (closed, later) = (over(&self.days), over(&self.later_days));

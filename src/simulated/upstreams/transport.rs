@@ -18,7 +18,7 @@ use futures::{Stream, StreamExt as _};
 
 use super::misbehaviour::Misbehaviour;
 
-const SLOW_HEADER: Duration = Duration::from_secs(600);
+const SLOW_HEADER: Duration = Duration::from_mins(10);
 const SLOW_BYTE: Duration = Duration::from_secs(1);
 
 /// Pieces of the endless bodies, unpacked.
@@ -124,7 +124,7 @@ fn huge() -> impl Stream<Item = Result<Bytes, Infallible>> {
 /// One gzip member: a header, the same compressed blocks again and again, an end.
 ///
 /// A full flush leaves blocks that refer to nothing before them, so one piece can follow itself.
-fn bomb() -> impl Stream<Item = Result<Bytes, Infallible>> {
+pub(super) fn bomb() -> impl Stream<Item = Result<Bytes, Infallible>> {
     let (piece, checksum) = bomb_piece();
     let mut whole = flate2::Crc::new();
     for _ in 0..BOMB_PIECES {
