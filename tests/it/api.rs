@@ -301,17 +301,16 @@ async fn simulated_data_says_so_in_body_header_and_rows() {
     use miner_signals::domain::time::Day;
     use miner_signals::store::database::{Mode, pool};
     use miner_signals::store::migrate::migrate;
-    use miner_signals::worker::simulate::simulate;
 
     let database = TestDatabase::new().await;
     let name = format!("{}_demo", database.options.get_database().unwrap());
     let statement = format!("create database {name}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&database.pool).await.unwrap();
-    let demo = pool(database.options.clone().database(&name), 2);
+    let demo = pool(database.options.clone().database(&name), 4);
     let anchor = Day::parse("2026-01-01").unwrap();
     let mode = migrate(&demo, Mode::Simulated { seed: 1, anchor, speed: 1 }).await.unwrap();
-    simulate(&demo, 1, anchor).await.unwrap();
-    assert!(simulate(&demo, 1, anchor).await.unwrap().stored == 0, "the second time changes nothing");
+    let around = crate::upstream::Surroundings::of(demo.clone());
+    around.run_all().await;
     let api = Api::new(demo.clone(), Clock::System);
     api.refresh().await;
     for address in ["/v1/series/price_usd?last=1", "/v1/hashprice", "/v1/latest", "/v1/series"] {

@@ -12,6 +12,7 @@ use miner_signals::sources::{Addresses, feeds};
 use miner_signals::worker::by_source;
 use miner_signals::worker::poll::{Deps, Outcome, Report, run_once};
 use miner_signals::worker::schedule::SCHEDULE;
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::TestDatabase;
@@ -34,6 +35,10 @@ pub struct Surroundings {
 
 impl Surroundings {
     pub fn new(database: &TestDatabase) -> Self {
+        Self::of(database.pool.clone())
+    }
+
+    pub fn of(pool: PgPool) -> Self {
         let upstreams = Upstreams::start(world(), Arc::new(|| Clock::System.now())).unwrap();
         let address = |source: &str| upstreams.base(source).parse().unwrap();
         let addresses = Addresses {
@@ -44,7 +49,7 @@ impl Surroundings {
             bitstamp: address("bitstamp"),
         };
         let deps = Deps {
-            pool: database.pool.clone(),
+            pool,
             http: Http::new(None, Limits { deadline: DEADLINE, ..Limits::default() }).unwrap(),
             clock: Clock::manual(Clock::System.now()),
             holder: "test".to_owned(),
