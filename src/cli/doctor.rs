@@ -5,51 +5,89 @@ use std::process::ExitCode;
 use super::database;
 use crate::config::{DatabaseChoice, SourceArgs};
 use crate::store::StoreError;
-use crate::store::database::find_mode;
+use crate::domain::time::Timestamp;
+use crate::store::database::{Mode, find_mode};
 use crate::store::doctor::{Facts, read_facts};
+use crate::store::feed_state::{FeedState, State, list_feed_states};
+use crate::worker::schedule::SCHEDULE;
 
 /// One line of the table.
 struct Check {
-    what: &'static str,
-    well: bool,
+    what: String,
+    verdict: Verdict,
     found: String,
+}
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Well,
+    /// Worth knowing; the service goes on.
+    Note,
+    /// Something needed is wrong.
+    Wrong,
+}
+
+impl Verdict {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Well => "ok",
+            Self::Note => "note",
+            Self::Wrong => "WRONG",
+        }
+    }
+}
+
+impl Check {
+    fn new(what: impl Into<String>, well: bool, found: String) -> Self {
+        Self { what: what.into(), verdict: if well { Verdict::Well } else { Verdict::Wrong }, found }
+    }
 }
 
 /// Checks configuration and database; the exit code is 1 if something needed is wrong.
 ///
 /// # Errors
 /// Only if the database cannot be closed again; what is wrong is in the table.
-pub async fn run(choice: anyhow::Result<DatabaseChoice>, _sources: &SourceArgs) -> anyhow::Result<ExitCode> {
+pub async fn run(choice: anyhow::Result<DatabaseChoice>, sources: &SourceArgs) -> anyhow::Result<ExitCode> {
     let mut checks = Vec::new();
     match choice {
-        Err(error) => checks.push(Check { what: "configuration", well: false, found: format!("{error:#}") }),
-        Ok(choice) => check_database(choice, &mut checks).await?,
+        Err(error) => checks.push(Check::new("configuration", false, format!("{error:#}"))),
+        Ok(choice) => check_database(choice, sources, &mut checks).await?,
     }
     for check in &checks {
-        println!("{:6} {:15} {}", if check.well { "ok" } else { "WRONG" }, check.what, check.found);
+        println!("{:6} {:18} {}", check.verdict.name(), check.what, check.found);
     }
-    let all_well = checks.iter().all(|check| check.well);
+    let all_well = checks.iter().all(|check| check.verdict != Verdict::Wrong);
     Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn check_database(choice: DatabaseChoice, checks: &mut Vec<Check>) -> anyhow::Result<()> {
+async fn check_database(
+    choice: DatabaseChoice,
+    sources: &SourceArgs,
+    checks: &mut Vec<Check>,
+) -> anyhow::Result<()> {
     let found = match &choice {
         DatabaseChoice::Private(directory) => format!("private PostgreSQL in {}", directory.display()),
         DatabaseChoice::Server(options) => {
             format!("PostgreSQL at {}:{} (DATABASE_URL)", options.get_host(), options.get_port())
         }
     };
-    checks.push(Check { what: "configuration", well: true, found });
+    checks.push(Check::new("configuration", true, found));
     let database = match database::open(choice).await {
         Ok(database) => database,
         Err(error) => {
-            checks.push(Check { what: "database", well: false, found: format!("{error:#}") });
+            checks.push(Check::new("database", false, format!("{error:#}")));
             return Ok(());
         }
     };
     match look(&database.pool).await {
-        Ok(facts) => describe(&facts, checks),
-        Err(error) => checks.push(Check { what: "database", well: false, found: error.to_string() }),
+        Ok(facts) => {
+            describe(&facts, checks);
+            if let Some(mode) = facts.mode {
+                check_sources(&database.pool, mode, sources, checks).await?;
+            }
+        }
+        Err(error) => checks.push(Check::new("database", false, error.to_string())),
     }
     database.close().await
 }
@@ -67,25 +105,71 @@ async fn look(pool: &sqlx::PgPool) -> Result<Facts, StoreError> {
 fn describe(facts: &Facts, checks: &mut Vec<Check>) {
     let supported = (15..=18).contains(&facts.server_version);
     let advice = if supported { "" } else { "; versions 15 to 18 are supported" };
-    checks.push(Check {
-        what: "database",
-        well: supported,
-        found: format!("answers, PostgreSQL {}{advice}", facts.server_version),
-    });
+    checks.push(Check::new("database", supported, format!("answers, PostgreSQL {}{advice}", facts.server_version)));
     if !facts.is_migrated {
         let found = "no tables yet; run `miner-signals migrate`".to_owned();
-        checks.push(Check { what: "schema", well: false, found });
+        checks.push(Check::new("schema", false, found));
         return;
     }
     let mode = facts.mode.map_or("not set", |mode| mode.name());
-    checks.push(Check { what: "schema", well: true, found: format!("migrated, mode {mode}") });
-    checks.push(Check {
-        what: "head",
-        well: true,
-        found: format!("batch {} recorded {}", facts.head_batch, facts.head_recorded_at),
-    });
+    checks.push(Check::new("schema", true, format!("migrated, mode {mode}")));
+    let head = format!("batch {} recorded {}", facts.head_batch, facts.head_recorded_at);
+    checks.push(Check::new("head", true, head));
     for (what, bytes, rows) in &facts.sizes {
-        checks.push(Check { what, well: true, found: format!("{:.1} MB, about {rows} rows", *bytes as f64 / 1e6) });
+        checks.push(Check::new(*what, true, format!("{:.1} MB, about {rows} rows", *bytes as f64 / 1e6)));
     }
-    checks.push(Check { what: "quarantined", well: true, found: format!("{} records", facts.quarantined) });
+    checks.push(Check::new("quarantined", true, format!("{} records", facts.quarantined)));
+}
+
+/// Each feed as its last attempt left it, and each source that is not asked.
+async fn check_sources(
+    pool: &sqlx::PgPool,
+    mode: Mode,
+    sources: &SourceArgs,
+    checks: &mut Vec<Check>,
+) -> anyhow::Result<()> {
+    let asked = match sources.feeds() {
+        Ok(asked) => asked,
+        Err(error) => {
+            checks.push(Check::new("sources", false, format!("{error:#}")));
+            return Ok(());
+        }
+    };
+    let states = list_feed_states(&mut *pool.acquire().await?).await?;
+    for entry in SCHEDULE {
+        let what = format!("{} {}", entry.source, entry.feed);
+        let is_asked = asked.iter().any(|feed| feed.source() == entry.source);
+        let state = states.iter().find(|state| (state.source.as_str(), state.feed.as_str()) == (entry.source, entry.feed));
+        let (verdict, found) = match state {
+            _ if !is_asked && !mode.is_simulated() => (Verdict::Note, "not asked (--without)".to_owned()),
+            None => (Verdict::Note, "never asked; run `miner-signals up` or `worker`".to_owned()),
+            Some(state) => (verdict_of(state), describe_feed(state)),
+        };
+        checks.push(Check { what, verdict, found });
+    }
+    let is_failing = |state: &FeedState| state.state == State::Failing;
+    if !states.is_empty() && states.iter().all(is_failing) {
+        checks.push(Check::new("sources", false, "none answers; is there a network?".to_owned()));
+    }
+    let key = if sources.coinmetrics_key.is_some() { "given" } else { "none: the community's metrics are read" };
+    checks.push(Check::new("coinmetrics key", true, key.to_owned()));
+    Ok(())
+}
+
+fn verdict_of(state: &FeedState) -> Verdict {
+    match state.state {
+        State::Ok => Verdict::Well,
+        // Other sources stand in, and the values age where everybody sees it.
+        State::Gaps | State::Quarantining | State::Failing => Verdict::Note,
+    }
+}
+
+fn describe_feed(state: &FeedState) -> String {
+    let at = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+    let what = match &state.reason {
+        Some(reason) => format!("{} ({reason}) since {}", state.state.name(), state.since),
+        None => state.state.name().to_owned(),
+    };
+    let detail = state.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    format!("{what}, last success {}, next attempt {}{detail}", at(state.last_success_at), state.next_due_at)
 }

@@ -125,6 +125,11 @@ impl TestDatabase {
         Self { pool, options, run_id }
     }
 
+    /// Its address, as a user would write it into `DATABASE_URL`.
+    pub fn url(&self) -> String {
+        self.options.to_url_lossy().to_string()
+    }
+
     /// Appends one payload, as a worker does.
     pub async fn append(&self, arrivals: &[Arrival]) -> Appended {
         let mut connection = self.pool.acquire().await.unwrap();

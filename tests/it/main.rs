@@ -6,6 +6,7 @@ mod crash;
 mod harness;
 mod import;
 mod ledger;
+mod misbehaviour;
 mod outage;
 mod private_postgres;
 mod reference;
