@@ -68,25 +68,25 @@ pub enum Fetched {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     #[error("{address} asks for fewer requests (429){}", pause(*.retry_after))]
-    RateLimited { address: Url, retry_after: Option<Duration> },
-    #[error("{address} is out of order ({status}){}{}", saying(.said), pause(*.retry_after))]
-    ServerError { address: Url, status: u16, said: Option<String>, retry_after: Option<Duration> },
-    #[error("{address} refused the request ({status}){}", saying(.said))]
-    Refused { address: Url, status: u16, said: Option<String> },
+    RateLimited { address: String, retry_after: Option<Duration> },
+    #[error("{address} is out of order ({status}){}{}", saying(.said.as_deref()), pause(*.retry_after))]
+    ServerError { address: String, status: u16, said: Option<String>, retry_after: Option<Duration> },
+    #[error("{address} refused the request ({status}){}", saying(.said.as_deref()))]
+    Refused { address: String, status: u16, said: Option<String> },
     #[error("{address} answered with {content_type} where JSON was asked for")]
-    NotJson { address: Url, content_type: String },
+    NotJson { address: String, content_type: String },
     #[error("{address} answered with nothing ({status})")]
-    NoContent { address: Url, status: u16 },
+    NoContent { address: String, status: u16 },
     #[error("{address} broke off before its answer was whole")]
-    Truncated { address: Url },
+    Truncated { address: String },
     #[error("{address} did not answer within {} ms", .within.as_millis())]
-    Timeout { address: Url, within: Duration },
+    Timeout { address: String, within: Duration },
     #[error("{address} answered with more than {limit} bytes")]
-    TooLarge { address: Url, limit: usize },
+    TooLarge { address: String, limit: usize },
     #[error("{address} {why}")]
-    Redirects { address: Url, why: String },
+    Redirects { address: String, why: String },
     #[error("{address} cannot be reached: {why}")]
-    Unreachable { address: Url, why: String },
+    Unreachable { address: String, why: String },
 }
 
 impl FetchError {
@@ -117,8 +117,8 @@ impl FetchError {
     }
 }
 
-fn saying(said: &Option<String>) -> String {
-    said.as_ref().map(|said| format!(": {said}")).unwrap_or_default()
+fn saying(said: Option<&str>) -> String {
+    said.map(|said| format!(": {said}")).unwrap_or_default()
 }
 
 fn pause(retry_after: Option<Duration>) -> String {
@@ -162,9 +162,9 @@ impl Http {
     /// [`FetchError`]; it never contains the secret of `ask`.
     pub async fn fetch(&self, ask: &Ask, validators: Option<&Validators>) -> Result<Fetched, FetchError> {
         let exchange = self.exchange(ask, validators);
-        tokio::time::timeout(self.limits.deadline, exchange)
-            .await
-            .unwrap_or_else(|_| Err(FetchError::Timeout { address: ask.address.clone(), within: self.limits.deadline }))
+        tokio::time::timeout(self.limits.deadline, exchange).await.unwrap_or_else(|_| {
+            Err(FetchError::Timeout { address: ask.address.to_string(), within: self.limits.deadline })
+        })
     }
 
     async fn exchange(&self, ask: &Ask, validators: Option<&Validators>) -> Result<Fetched, FetchError> {
@@ -181,14 +181,14 @@ impl Http {
             return Err(refusal(ask, response).await);
         }
         let content_type = header(response.headers(), &CONTENT_TYPE).unwrap_or_default();
-        let not_json = |content_type| FetchError::NotJson { address: ask.address.clone(), content_type };
+        let not_json = |content_type| FetchError::NotJson { address: ask.address.to_string(), content_type };
         if is_markup(&content_type) {
             return Err(not_json(cut(&content_type, 60)));
         }
         let validators = Validators::of(response.headers());
         let body = self.read_body(ask, response).await?;
         match body.trim_ascii_start().first() {
-            None => Err(FetchError::NoContent { address: ask.address.clone(), status: status.as_u16() }),
+            None => Err(FetchError::NoContent { address: ask.address.to_string(), status: status.as_u16() }),
             Some(b'<') => Err(not_json("markup".to_owned())),
             Some(_) => {
                 let answer = Answer { address: ask.address.clone(), body: without_secret(ask, body) };
@@ -199,7 +199,7 @@ impl Http {
 
     /// The whole body, decompressed; stops at the first byte over the limit.
     async fn read_body(&self, ask: &Ask, mut response: Response) -> Result<Bytes, FetchError> {
-        let too_large = || FetchError::TooLarge { address: ask.address.clone(), limit: self.limits.body_bytes };
+        let too_large = || FetchError::TooLarge { address: ask.address.to_string(), limit: self.limits.body_bytes };
         if response.content_length().is_some_and(|length| length > self.limits.body_bytes as u64) {
             return Err(too_large());
         }
@@ -209,13 +209,13 @@ impl Http {
                 Ok(None) => return Ok(body.freeze()),
                 Ok(Some(chunk)) if body.len() + chunk.len() > self.limits.body_bytes => return Err(too_large()),
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Err(_) => return Err(FetchError::Truncated { address: ask.address.clone() }),
+                Err(_) => return Err(FetchError::Truncated { address: ask.address.to_string() }),
             }
         }
     }
 
     fn not_answered(&self, ask: &Ask, error: reqwest::Error) -> FetchError {
-        let address = ask.address.clone();
+        let address = ask.address.to_string();
         let error = error.without_url();
         if let Some(unwanted) = causes(&error).find_map(|error| error.downcast_ref::<Unwanted>()) {
             return FetchError::Redirects { address, why: unwanted.to_string() };
@@ -274,7 +274,7 @@ fn wire_address(ask: &Ask) -> Url {
 
 /// What an answer without success means.
 async fn refusal(ask: &Ask, mut response: Response) -> FetchError {
-    let address = ask.address.clone();
+    let address = ask.address.to_string();
     let status = response.status();
     let retry_after = retry_after(response.headers());
     if status == StatusCode::TOO_MANY_REQUESTS {

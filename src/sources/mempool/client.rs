@@ -161,9 +161,9 @@ mod tests {
     }
 
     fn days(hashrates: &str, fees: &str, rewards: &str) -> Result<Normalized, Unusable> {
-        let feed = Days::new(Url::parse("http://node.test/api").unwrap());
+        let days = Days::new(Url::parse("http://node.test/api").unwrap());
         let answers = answers(&[hashrates, fees, rewards, RETARGETS]);
-        feed.normalize(window("2029-12-01", "2030-02-01"), &answers, at("2030-01-03T12:00:00Z"))
+        days.normalize(window("2029-12-01", "2030-02-01"), &answers, at("2030-01-03T12:00:00Z"))
     }
 
     #[test]
@@ -251,8 +251,8 @@ mod tests {
     }
 
     /// Fifteen blocks, newest first: heights 4020 to 4034, at these minutes after new year.
-    fn tip_blocks(minutes: [i64; 15], change: impl Fn(u64, String) -> String) -> String {
-        let blocks: Vec<String> = (4020..)
+    fn tip_blocks(minutes: [i64; 15], change: impl Fn(u32, String) -> String) -> String {
+        let blocks: Vec<String> = (4020_u32..4035)
             .zip(minutes)
             .map(|(height, minute)| {
                 let time = NEW_YEAR + 60 * minute;
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn blocks_that_are_not_one_chain_are_not_used() {
-        let reasons_of = |change: fn(u64, String) -> String| {
+        let reasons_of = |change: fn(u32, String) -> String| {
             let normalized = tip(&tip_blocks(MINUTES, change), ADJUSTMENT, r#"{"time":1893459600,"USD":250120}"#);
             assert_eq!(shown(&normalized.arrivals).len(), 1, "the price does not depend on the blocks");
             reasons(&normalized)
@@ -314,9 +314,9 @@ mod tests {
             |height, block: String| if height == 4025 { block.replace(r#""b4025""#, r#""c4025""#) } else { block };
         assert_eq!(reasons_of(fork), ["broken_chain"]);
         let twice = |height, block: String| {
-            if height == 4025 { block.replace("4025", "4024").replace("b4023", "b4023") } else { block }
+            if height == 4025 { block.replace("4025", "4024") } else { block }
         };
-        assert!(reasons_of(twice).contains(&"height_gap"));
+        assert_eq!(reasons_of(twice), ["height_gap"]);
     }
 
     #[test]

@@ -282,7 +282,7 @@ impl Adjustment {
     /// Whether the adjustment is about a chain with this tip.
     fn check(self, tip: u64) -> Result<(), Refused> {
         let own_tip = self.next_height - self.remaining_blocks;
-        if self.next_height % EPOCH == 0 && own_tip.abs_diff(tip) <= TIP_TOLERANCE {
+        if self.next_height.is_multiple_of(EPOCH) && own_tip.abs_diff(tip) <= TIP_TOLERANCE {
             return Ok(());
         }
         let detail = format!(
