@@ -152,7 +152,8 @@ async fn a_public_listener_asks_for_a_key_wherever_there_is_data() {
     let (writer, _) = new_key(&database, Scope::Write, None).await;
     let (admin, _) = new_key(&database, Scope::Admin, None).await;
     api.refresh().await;
-    for path in ["/livez", "/readyz", "/", "/docs/", "/docs/errors/unauthorized", "/docs/metrics/price_usd", "/openapi.json"]
+    for path in
+        ["/livez", "/readyz", "/", "/docs/", "/docs/errors/unauthorized", "/docs/metrics/price_usd", "/openapi.json"]
     {
         assert_eq!(api.get(path).await.status, 200, "{path}");
     }
