@@ -2,6 +2,7 @@
 
 mod api;
 mod append;
+mod auth;
 mod crash;
 mod harness;
 mod import;
