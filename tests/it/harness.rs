@@ -31,7 +31,7 @@ use miner_signals::store::run::start_run;
 use miner_signals::worker::ingest::append_payload;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{ConnectOptions as _, Connection, PgConnection, PgPool};
 use tower::ServiceExt as _;
 
 const TEMPLATE: &str = "template_miner_signals";
