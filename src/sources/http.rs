@@ -68,25 +68,25 @@ pub enum Fetched {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     #[error("{address} asks for fewer requests (429){}", pause(*.retry_after))]
-    RateLimited { address: Url, retry_after: Option<Duration> },
-    #[error("{address} is out of order ({status}){}{}", saying(.said), pause(*.retry_after))]
-    ServerError { address: Url, status: u16, said: Option<String>, retry_after: Option<Duration> },
-    #[error("{address} refused the request ({status}){}", saying(.said))]
-    Refused { address: Url, status: u16, said: Option<String> },
+    RateLimited { address: String, retry_after: Option<Duration> },
+    #[error("{address} is out of order ({status}){}{}", saying(.said.as_deref()), pause(*.retry_after))]
+    ServerError { address: String, status: u16, said: Option<String>, retry_after: Option<Duration> },
+    #[error("{address} refused the request ({status}){}", saying(.said.as_deref()))]
+    Refused { address: String, status: u16, said: Option<String> },
     #[error("{address} answered with {content_type} where JSON was asked for")]
-    NotJson { address: Url, content_type: String },
+    NotJson { address: String, content_type: String },
     #[error("{address} answered with nothing ({status})")]
-    NoContent { address: Url, status: u16 },
+    NoContent { address: String, status: u16 },
     #[error("{address} broke off before its answer was whole")]
-    Truncated { address: Url },
+    Truncated { address: String },
     #[error("{address} did not answer within {} ms", .within.as_millis())]
-    Timeout { address: Url, within: Duration },
+    Timeout { address: String, within: Duration },
     #[error("{address} answered with more than {limit} bytes")]
-    TooLarge { address: Url, limit: usize },
+    TooLarge { address: String, limit: usize },
     #[error("{address} {why}")]
-    Redirects { address: Url, why: String },
+    Redirects { address: String, why: String },
     #[error("{address} cannot be reached: {why}")]
-    Unreachable { address: Url, why: String },
+    Unreachable { address: String, why: String },
 }
 
 impl FetchError {
@@ -117,8 +117,8 @@ impl FetchError {
     }
 }
 
-fn saying(said: &Option<String>) -> String {
-    said.as_ref().map(|said| format!(": {said}")).unwrap_or_default()
+fn saying(said: Option<&str>) -> String {
+    said.map(|said| format!(": {said}")).unwrap_or_default()
 }
 
 fn pause(retry_after: Option<Duration>) -> String {
@@ -162,9 +162,9 @@ impl Http {
     /// [`FetchError`]; it never contains the secret of `ask`.
     pub async fn fetch(&self, ask: &Ask, validators: Option<&Validators>) -> Result<Fetched, FetchError> {
         let exchange = self.exchange(ask, validators);
-        tokio::time::timeout(self.limits.deadline, exchange)
-            .await
-            .unwrap_or_else(|_| Err(FetchError::Timeout { address: ask.address.clone(), within: self.limits.deadline }))
+        tokio::time::timeout(self.limits.deadline, exchange).await.unwrap_or_else(|_| {
+            Err(FetchError::Timeout { address: ask.address.to_string(), within: self.limits.deadline })
+        })
     }
 
     async fn exchange(&self, ask: &Ask, validators: Option<&Validators>) -> Result<Fetched, FetchError> {
@@ -181,14 +181,14 @@ impl Http {
             return Err(refusal(ask, response).await);
         }
         let content_type = header(response.headers(), &CONTENT_TYPE).unwrap_or_default();
-        let not_json = |content_type| FetchError::NotJson { address: ask.address.clone(), content_type };
+        let not_json = |content_type| FetchError::NotJson { address: ask.address.to_string(), content_type };
         if is_markup(&content_type) {
             return Err(not_json(cut(&content_type, 60)));
         }
         let validators = Validators::of(response.headers());
         let body = self.read_body(ask, response).await?;
         match body.trim_ascii_start().first() {
-            None => Err(FetchError::NoContent { address: ask.address.clone(), status: status.as_u16() }),
+            None => Err(FetchError::NoContent { address: ask.address.to_string(), status: status.as_u16() }),
             Some(b'<') => Err(not_json("markup".to_owned())),
             Some(_) => {
                 let answer = Answer { address: ask.address.clone(), body: without_secret(ask, body) };
@@ -199,7 +199,7 @@ impl Http {
 
     /// The whole body, decompressed; stops at the first byte over the limit.
     async fn read_body(&self, ask: &Ask, mut response: Response) -> Result<Bytes, FetchError> {
-        let too_large = || FetchError::TooLarge { address: ask.address.clone(), limit: self.limits.body_bytes };
+        let too_large = || FetchError::TooLarge { address: ask.address.to_string(), limit: self.limits.body_bytes };
         if response.content_length().is_some_and(|length| length > self.limits.body_bytes as u64) {
             return Err(too_large());
         }
@@ -209,13 +209,13 @@ impl Http {
                 Ok(None) => return Ok(body.freeze()),
                 Ok(Some(chunk)) if body.len() + chunk.len() > self.limits.body_bytes => return Err(too_large()),
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Err(_) => return Err(FetchError::Truncated { address: ask.address.clone() }),
+                Err(_) => return Err(FetchError::Truncated { address: ask.address.to_string() }),
             }
         }
     }
 
     fn not_answered(&self, ask: &Ask, error: reqwest::Error) -> FetchError {
-        let address = ask.address.clone();
+        let address = ask.address.to_string();
         let error = error.without_url();
         if let Some(unwanted) = causes(&error).find_map(|error| error.downcast_ref::<Unwanted>()) {
             return FetchError::Redirects { address, why: unwanted.to_string() };
@@ -274,7 +274,7 @@ fn wire_address(ask: &Ask) -> Url {
 
 /// What an answer without success means.
 async fn refusal(ask: &Ask, mut response: Response) -> FetchError {
-    let address = ask.address.clone();
+    let address = ask.address.to_string();
     let status = response.status();
     let retry_after = retry_after(response.headers());
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -352,4 +352,224 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Erro
 
 fn innermost(error: &reqwest::Error) -> String {
     causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
+
+    use super::super::feed::ApiKey;
+    use super::*;
+
+    /// What the server does after it has written.
+    #[derive(Clone, Copy)]
+    enum Then {
+        Close,
+        Hang,
+    }
+
+    /// A server that gives one connection after another one of `answers`, and ends with what it was
+    /// asked.
+    async fn serve(answers: Vec<(Vec<u8>, Then)>) -> (Url, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Url::parse(&format!("http://{}/v1/there?a=1", listener.local_addr().unwrap())).unwrap();
+        let server = tokio::spawn(async move {
+            let (mut requests, mut held) = (Vec::new(), Vec::new());
+            for (answer, then) in answers {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(socket.read_u8().await.unwrap());
+                }
+                requests.push(String::from_utf8(request).unwrap());
+                let _ = socket.write_all(&answer).await; // the client may have enough
+                if matches!(then, Then::Hang) {
+                    held.push(socket);
+                }
+            }
+            if !held.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            requests
+        });
+        (address, server)
+    }
+
+    fn http() -> Http {
+        let limits = Limits { body_bytes: 1 << 20, deadline: Duration::from_millis(400), ..Limits::default() };
+        Http::new(Some("mailto:desk@example.org"), limits).unwrap()
+    }
+
+    fn answer(head: &str, body: &[u8]) -> Vec<u8> {
+        let mut bytes = format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n").into_bytes();
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    async fn fetch_one(bytes: Vec<u8>, then: Then) -> Result<Fetched, FetchError> {
+        let (address, _server) = serve(vec![(bytes, then)]).await;
+        http().fetch(&Ask::open(address), None).await
+    }
+
+    async fn error_of(head: &str, body: &[u8]) -> FetchError {
+        fetch_one(answer(head, body), Then::Close).await.unwrap_err()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_good_answer_comes_with_its_validators_and_we_introduce_ourselves() {
+        let head = "200 OK\r\nETag: \"a\"\r\nLast-Modified: Tue, 01 Jan 2030 00:00:00 GMT\r\nContent-Encoding: gzip";
+        let (address, server) = serve(vec![(answer(head, &gzip(b"{\"a\":1}")), Then::Close)]).await;
+        let Fetched::Answer { answer, validators } = http().fetch(&Ask::open(address.clone()), None).await.unwrap()
+        else {
+            panic!("nothing was known before");
+        };
+        assert_eq!((answer.address, answer.body.as_ref()), (address, b"{\"a\":1}".as_slice()));
+        assert_eq!(validators.etag.as_deref(), Some("\"a\""));
+        assert_eq!(validators.last_modified.as_deref(), Some("Tue, 01 Jan 2030 00:00:00 GMT"));
+        let request = server.await.unwrap().remove(0);
+        assert!(request.starts_with("GET /v1/there?a=1 HTTP/1.1"), "{request}");
+        assert!(request.contains("accept: application/json"), "{request}");
+        assert!(
+            request.contains(&format!(
+                "user-agent: miner-signals/{} (+mailto:desk@example.org)",
+                env!("CARGO_PKG_VERSION")
+            ))
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unchanged_answer_is_not_sent_again() {
+        let (address, server) = serve(vec![(answer("304 Not Modified", b""), Then::Close)]).await;
+        let known = Validators { etag: Some("\"a\"".to_owned()), last_modified: Some("then".to_owned()) };
+        assert_eq!(http().fetch(&Ask::open(address), Some(&known)).await, Ok(Fetched::NotModified));
+        let request = server.await.unwrap().remove(0);
+        assert!(request.contains("if-none-match: \"a\"") && request.contains("if-modified-since: then"), "{request}");
+        assert_eq!(error_of("304 Not Modified", b"").await.code(), "refused");
+    }
+
+    #[tokio::test]
+    async fn too_many_requests_say_when_to_come_back() {
+        let pause = |head: &'static str| async move {
+            let error = error_of(head, b"<html>slow down</html>").await;
+            assert_eq!(error.code(), "rate_limited");
+            error.retry_after().map(|pause| pause.as_secs())
+        };
+        assert_eq!(pause("429 X\r\nRetry-After: 7").await, Some(7));
+        let date = "429 X\r\nDate: Tue, 01 Jan 2030 00:00:00 GMT\r\nRetry-After: Tue, 01 Jan 2030 00:01:30 GMT";
+        assert_eq!(pause(date).await, Some(90));
+        let past = "429 X\r\nDate: Tue, 01 Jan 2030 00:00:00 GMT\r\nRetry-After: Mon, 31 Dec 2029 00:01:30 GMT";
+        assert_eq!(pause(past).await, Some(0));
+        assert_eq!(pause("429 X").await, None);
+        assert_eq!(pause("429 X\r\nRetry-After: soon").await, None);
+    }
+
+    #[tokio::test]
+    async fn other_statuses_say_what_the_source_says() {
+        let error = error_of("503 X\r\nRetry-After: 9", b"<html>upkeep</html>").await;
+        assert_eq!((error.code(), error.retry_after()), ("server_error", Some(Duration::from_secs(9))));
+        assert!(error.to_string().ends_with("is out of order (503), again in 9 s"), "{error}");
+        let error = error_of("400 X", br#"{"error":{"type":"bad_parameter","message":"no <b>such</b>\nday"}}"#).await;
+        assert_eq!(error.code(), "refused");
+        assert!(error.to_string().ends_with("refused the request (400): no bsuch/b day"), "{error}");
+        assert_eq!(error_of("204 X", b"").await.code(), "no_content");
+        assert_eq!(error_of("200 X\r\nContent-Length: 0", b"").await.code(), "no_content");
+    }
+
+    #[tokio::test]
+    async fn markup_is_not_parsed() {
+        let error = error_of("200 OK\r\nContent-Type: Text/HTML; charset=utf-8", b"[1]").await;
+        assert_eq!(error.code(), "not_json");
+        assert_eq!(error_of("200 OK\r\nContent-Type: application/json", b" \n<html>").await.code(), "not_json");
+        assert!(fetch_one(answer("200 OK\r\nContent-Type: text/plain", b"[1]"), Then::Close).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_not_used() {
+        assert_eq!(error_of("200 OK\r\nContent-Length: 100", b"[1,2").await.code(), "truncated");
+        let half = gzip(b"[1,2,3]");
+        assert_eq!(error_of("200 OK\r\nContent-Encoding: gzip", &half[..half.len() / 2]).await.code(), "truncated");
+        assert_eq!(fetch_one(b"HTTP/1.1 200".to_vec(), Then::Close).await.unwrap_err().code(), "truncated");
+    }
+
+    #[tokio::test]
+    async fn header_and_body_share_one_deadline() {
+        assert_eq!(fetch_one(Vec::new(), Then::Hang).await.unwrap_err().code(), "timeout");
+        let slow_body = answer("200 OK\r\nContent-Length: 100", b"[1");
+        assert_eq!(fetch_one(slow_body, Then::Hang).await.unwrap_err().code(), "timeout");
+        let slow_error = answer("500 X\r\nContent-Length: 100", b"[1");
+        assert_eq!(fetch_one(slow_error, Then::Hang).await.unwrap_err().code(), "timeout");
+    }
+
+    #[tokio::test]
+    async fn no_body_grows_over_the_limit() {
+        let bomb = gzip(&vec![b' '; 64 << 20]);
+        assert!(bomb.len() < 1 << 20);
+        assert_eq!(error_of("200 OK\r\nContent-Encoding: gzip", &bomb).await.code(), "too_large");
+        assert_eq!(error_of("200 OK\r\nContent-Length: 1048577", b"[").await.code(), "too_large");
+        assert_eq!(error_of("200 OK", &vec![b'1'; (1 << 20) + 1]).await.code(), "too_large");
+        assert!(fetch_one(answer("200 OK", &vec![b'1'; 1 << 20]), Then::Close).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn redirects_stay_with_the_host_and_end() {
+        let again = || (answer("302 Found\r\nLocation: /v1/there", b""), Then::Close);
+        let good = || (answer("200 OK", b"[1]"), Then::Close);
+        let (address, _server) = serve(vec![again(), again(), again(), good()]).await;
+        assert!(http().fetch(&Ask::open(address), None).await.is_ok());
+        let (address, _server) = serve(vec![again(), again(), again(), again(), good()]).await;
+        let error = http().fetch(&Ask::open(address), None).await.unwrap_err();
+        assert!(error.to_string().ends_with("redirects without end"), "{error}");
+        for elsewhere in ["http://127.0.0.1:1/v1", "http://localhost/v1", "https://127.0.0.1/"] {
+            let error = error_of(&format!("301 Moved\r\nLocation: {elsewhere}"), b"").await;
+            assert!(error.to_string().ends_with("redirects to another host"), "{error}");
+        }
+        assert_eq!(error_of("302 Found", b"").await.code(), "redirects");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_listen_cannot_be_reached() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        drop(listener);
+        let error = http().fetch(&Ask::open(address), None).await.unwrap_err();
+        assert_eq!(error.code(), "unreachable");
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_seen_by_the_wire_alone() {
+        let key = "hunter2/ä";
+        let body = r#"{"next_page_url":"http://x/?api_key=hunter2%2F%C3%A4&a=1","b":"hunter2/ä"}"#.as_bytes();
+        for head in [
+            "200 OK",
+            "403 X",
+            "500 X",
+            "302 X\r\nLocation: http://127.0.0.1:1/?api_key=hunter2",
+            "200 OK\r\nContent-Length: 999",
+        ] {
+            let (address, server) = serve(vec![(answer(head, body), Then::Close)]).await;
+            let ask = Ask { address, secret: Some(("api_key", ApiKey::new(key.to_owned()))) };
+            let fetched = http().fetch(&ask, None).await;
+            let request = server.await.unwrap().remove(0);
+            assert!(request.starts_with("GET /v1/there?a=1&api_key=hunter2%2F%C3%A4 "), "{request}");
+            assert!(!format!("{ask:?}").contains("hunter2"));
+            assert!(!format!("{fetched:?}").contains("hunter2"), "{fetched:?}");
+            match fetched {
+                Ok(Fetched::Answer { answer, .. }) => {
+                    assert_eq!(answer.body, r#"{"next_page_url":"http://x/?api_key=removed&a=1","b":"removed"}"#);
+                }
+                Ok(Fetched::NotModified) => panic!("nothing was known before"),
+                Err(error) => assert!(!error.to_string().contains("hunter2"), "{error}"),
+            }
+        }
+    }
 }

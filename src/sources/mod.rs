@@ -5,7 +5,7 @@
 //! which order. Nothing here knows the database, the API or the clock.
 
 pub mod bitstamp;
-mod candles;
+pub mod candles;
 pub mod coinbase;
 pub mod coinmetrics;
 pub mod feed;

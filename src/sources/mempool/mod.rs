@@ -1,5 +1,8 @@
-//! mempool.space: the explorer's REST interface, of the public service or of one's own.
+//! mempool.space: the explorer's REST interface, of the public service or of one's own server.
 
+pub mod chain;
 mod client;
+pub mod normalize;
+pub mod wire;
 
 pub use client::{Days, Tip};
