@@ -6,6 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use miner_signals::domain::append::Arrival;
+use miner_signals::domain::time::{Span, Timestamp};
+use miner_signals::sources::candles::{Candle, close};
+use miner_signals::sources::feed::{Unusable, Window};
+use miner_signals::sources::{Normalized, Refused, bitstamp, coinbase, coinmetrics, kraken, mempool};
 use miner_signals::worker::import::{Format, import};
 
 use crate::harness::{Api, TestDatabase};
@@ -106,4 +111,326 @@ async fn the_whole_history_keeps_the_publishers_digits() {
     }
     assert_eq!(compared, prices.len());
     assert!(compared > 5_000);
+}
+
+/// Where the recorded answers of publishers lie.
+const RECORDINGS: &str = "contracts";
+
+/// Recordings that a check below reads.
+const READ: [&str; 28] = [
+    "mempool/block_v1_mainnet.json",
+    "mempool/block_v1_signet.json",
+    "mempool/blocks_v1_730000.json",
+    "mempool/difficulty-adjustment_2022-06_old-units.json",
+    "mempool/difficulty-adjustment_2024-03-31.json",
+    "mempool/difficulty-adjustment_2024-12-19.json",
+    "mempool/mining_blocks_fees_1w_2022-05.json",
+    "mempool/mining_blocks_fees_testnet.json",
+    "mempool/mining_blocks_rewards_24h_2022-05.json",
+    "mempool/mining_difficulty-adjustments_1m_2023-12.json",
+    "mempool/mining_hashrate_3d_2022-05.json",
+    "mempool/mining_hashrate_3d_testnet.json",
+    "mempool/prices_2023-12-22.json",
+    "mempool/ws_blocks_890440.json",
+    "mempool/ws_init_mempool-blocks_stats.json",
+    "coinmetrics/catalog-v2_asset-metrics.json",
+    "coinmetrics/error_400_AssetNotFound.json",
+    "coinmetrics/error_401_unauthorized.json",
+    "coinmetrics/error_401_wrong_credentials.json",
+    "coinmetrics/error_403_Forbidden.json",
+    "coinmetrics/timeseries_asset-metrics_block_by_block_metrics.json",
+    "coinmetrics/timeseries_asset-metrics_community_2026-02-17.json",
+    "coinmetrics/timeseries_asset-metrics_daily_metrics.json",
+    "prices/bitstamp_ohlc_usdcusd_60s_zero-volume.json",
+    "prices/bitstamp_ohlc_usdtusd_60s.json",
+    "prices/coinbase_candles_DOT-USD_60.json",
+    "prices/coinbase_candles_USDT-USD_60.json",
+    "prices/kraken_*.json",
+];
+
+/// Recordings of shapes that no adapter reads, and why not.
+const NOT_READ: [(&str, &str); 15] = [
+    ("mempool/blocks-bulk_100000_100000.json", "often switched off on the public service"),
+    ("mempool/fees_mempool-blocks.json", "of blocks that are not mined"),
+    ("mempool/fees_recommended.json", "an estimate, no observation"),
+    ("mempool/historical-price_EUR_1500000000.json", "prices come from exchanges"),
+    ("mempool/mining_blocks_fee-rates_1m_2022-05.json", "no metric of fee rates"),
+    ("mempool/mining_blocks_timestamp_1672531200.json", "blocks come with their times"),
+    ("mempool/mining_hashrate_pools_1m_2022-05.json", "no metric of pools"),
+    ("mempool/mining_pool_foundryusa_hashrate_2022-05.json", "no metric of pools"),
+    ("mempool/mining_pool_slushpool_2022-05.json", "no metric of pools"),
+    ("mempool/mining_pools_1w_2025-04.json", "no metric of pools"),
+    ("mempool/mining_reward-stats_100_2022-05.json", "of a number of blocks, not of a period"),
+    ("mempool/mining_reward-stats_100_signet.json", "of a number of blocks, not of a period"),
+    ("mempool/ws_live-2h-chart_2021-07.json", "of transactions that are not mined"),
+    ("coinmetrics/community_csv_btc_2026-03-23.csv", "a file, read by the check of imports above"),
+    ("coinmetrics/reference-data_asset-metrics.json", "descriptions; ours stand in the catalog"),
+];
+
+fn recording(file: &str) -> Option<Vec<u8>> {
+    Some(std::fs::read(reference(&format!("{RECORDINGS}/{file}"))?).unwrap())
+}
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+/// All of time up to 2027.
+fn always() -> (Window, Timestamp) {
+    (Window { from: Timestamp::MIN, until: Timestamp::MAX }, at("2027-01-01"))
+}
+
+fn shown(arrivals: &[Arrival]) -> Vec<(String, String, f64)> {
+    let show = |arrival: &Arrival| {
+        (arrival.key.to_string(), arrival.period_start.to_string(), arrival.incoming.reading.value().unwrap())
+    };
+    arrivals.iter().map(show).collect()
+}
+
+fn reasons(refused: &[Refused]) -> Vec<&'static str> {
+    refused.iter().map(|refused| refused.reason).collect()
+}
+
+#[tokio::test]
+async fn every_recording_is_read_or_listed_with_the_reason() {
+    for (folder, prefixes) in
+        [("mempool", [""].as_slice()), ("coinmetrics", &[""]), ("prices", &["bitstamp_", "coinbase_", "kraken_"])]
+    {
+        let Some(path) = reference(&format!("{RECORDINGS}/{folder}")) else { return };
+        for entry in std::fs::read_dir(path).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if !prefixes.iter().any(|prefix| name.starts_with(prefix)) {
+                continue;
+            }
+            let file = format!("{folder}/{name}");
+            let is_read = READ.iter().any(|read| match read.split_once('*') {
+                Some((start, end)) => file.starts_with(start) && file.ends_with(end),
+                None => *read == file,
+            });
+            let is_listed = NOT_READ.iter().any(|(listed, _)| *listed == file);
+            assert!(is_read != is_listed, "{file} is to be read by a check, or listed with the reason why not");
+        }
+    }
+    for file in READ.iter().filter(|file| !file.contains('*')).chain(NOT_READ.iter().map(|(file, _)| file)) {
+        reference(&format!("{RECORDINGS}/{file}"));
+    }
+}
+
+#[tokio::test]
+async fn recorded_hashrates_stand_at_the_end_of_their_days() {
+    let Some(mainnet) = recording("mempool/mining_hashrate_3d_2022-05.json") else { return };
+    let Some(testnet) = recording("mempool/mining_hashrate_3d_testnet.json") else { return };
+    let (window, now) = always();
+    let read = |body: &[u8]| mempool::normalize::hashrates(&mempool::wire::parse(body).unwrap(), window, now);
+    let of = |normalized: Normalized| {
+        assert!(normalized.refused.is_empty());
+        shown(&normalized.arrivals).into_iter().map(|(_, start, value)| (start, value)).collect::<Vec<_>>()
+    };
+    // 1652486400 is the midnight that begins 14 May 2022, so it ends the 13th.
+    assert_eq!(
+        of(read(&mainnet)),
+        [
+            ("2022-05-13T00:00:00Z".to_owned(), 236_499_762_108_771_800_000.0),
+            ("2022-05-14T00:00:00Z".to_owned(), 217_473_276_787_331_300_000.0),
+            ("2022-05-15T00:00:00Z".to_owned(), 189_877_203_506_913_000_000.0),
+        ]
+    );
+    assert_eq!(of(read(&testnet))[0], ("2022-05-16T00:00:00Z".to_owned(), 385_829_751_259_101.6));
+}
+
+#[tokio::test]
+async fn recorded_buckets_are_read_and_make_no_day() {
+    let Some(fees) = recording("mempool/mining_blocks_fees_1w_2022-05.json") else { return };
+    let Some(testnet) = recording("mempool/mining_blocks_fees_testnet.json") else { return };
+    let Some(rewards) = recording("mempool/mining_blocks_rewards_24h_2022-05.json") else { return };
+    let Some(retargets) = recording("mempool/mining_difficulty-adjustments_1m_2023-12.json") else { return };
+    let fees: Vec<mempool::wire::Fees> = mempool::wire::parse(&fees).unwrap();
+    let testnet: Vec<mempool::wire::Fees> = mempool::wire::parse(&testnet).unwrap();
+    let rewards: Vec<mempool::wire::Rewards> = mempool::wire::parse(&rewards).unwrap();
+    let retargets: Vec<mempool::wire::Retarget> = mempool::wire::parse(&retargets).unwrap();
+    assert_eq!(fees[0].avg_height.whole(), Some(735_644));
+    assert_eq!(fees[0].avg_fees.whole(), Some(24_212_890));
+    assert_eq!(testnet[1].timestamp.whole(), Some(1_652_346_850));
+    assert_eq!(rewards[4].avg_rewards.whole(), Some(638_709_605));
+    assert_eq!(retargets[0][1].whole(), Some(822_528));
+    assert_eq!(retargets[0][2].decimal(0), Some(72_006_146_478_567.1));
+    // Of these heights each stands in one of the lists only, so no day can be made of them.
+    let (window, now) = always();
+    let normalized = mempool::normalize::days(&fees, &rewards, &retargets, window, now);
+    assert!(normalized.arrivals.is_empty());
+    assert!(reasons(&normalized.refused).iter().all(|reason| *reason == "incomplete_day"));
+}
+
+#[tokio::test]
+async fn recorded_adjustments_have_the_same_units_whatever_the_year() {
+    let names = ["2022-06_old-units", "2024-03-31", "2024-12-19"];
+    let mut read = Vec::new();
+    for name in names {
+        let Some(body) = recording(&format!("mempool/difficulty-adjustment_{name}.json")) else { return };
+        read.push(mempool::normalize::Adjustment::of(&mempool::wire::parse(&body).unwrap()).unwrap());
+    }
+    let near = |value: Option<f64>, expected: f64| assert!((value.unwrap() - expected).abs() < 1e-9, "{value:?}");
+    for ((adjustment, height), remaining) in read.iter().zip([741_888, 838_656, 876_960]).zip([1_121, 1_606, 1_361]) {
+        assert_eq!((adjustment.next_height, adjustment.remaining_blocks), (height, remaining));
+        let per_block = adjustment.remaining.unwrap().seconds() / i64::try_from(remaining).unwrap();
+        assert!((560..600).contains(&per_block), "{per_block} s");
+    }
+    near(read[0].change, 0.984_593_201_838_168_7);
+    near(read[1].change, 0.059_147_889_596_585_35);
+    near(read[2].previous_change, 0.044_293_967_454_611_76);
+    assert_eq!(read[0].estimated_at, Some(at("2021-07-31T20:14:38Z"))); // 1627762478 s
+    assert_eq!(read[1].estimated_at, Some(at("2024-04-10T16:31:44Z"))); // 1712766704114 ms
+    assert_eq!(read[0].block_time.unwrap().micros(), 302_328_000);
+    assert_eq!(read[2].block_time.unwrap().micros(), 596_239_000);
+}
+
+#[tokio::test]
+async fn recorded_blocks_make_the_one_hour_that_they_cover() {
+    let Some(body) = recording("mempool/ws_blocks_890440.json") else { return };
+    let Some(rest) = recording("mempool/ws_init_mempool-blocks_stats.json") else { return };
+    let message: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let blocks: Vec<mempool::wire::Block> = mempool::wire::parse(message["blocks"].to_string().as_bytes()).unwrap();
+    let adjustment = |text: &str| mempool::wire::parse(text.as_bytes()).unwrap();
+    let (window, now) = always();
+    // Tip 890447, so the next retarget is at 891072 = 442 * 2016, in 625 blocks.
+    let right = adjustment(r#"{"nextRetargetHeight":891072,"remainingBlocks":625}"#);
+    let normalized = mempool::normalize::hours(&blocks, &right, window, now);
+    assert!(normalized.refused.is_empty(), "{:?}", normalized.refused);
+    // 890444 to 890446 are of 20:29:07 to 20:58:27; 890443 is of the hour before, 890447 of the next.
+    let hour = "2025-04-01T20:00:00Z";
+    let expected = [
+        ("block_count/btc/mempool/1h".to_owned(), hour.to_owned(), 3.0),
+        ("fees_btc/btc/mempool/1h".to_owned(), hour.to_owned(), 0.148_024_92),
+        ("issuance_btc/btc/mempool/1h".to_owned(), hour.to_owned(), 9.375),
+        ("difficulty/btc/mempool/1h".to_owned(), hour.to_owned(), 113_757_508_810_854.0),
+    ];
+    assert_eq!(shown(&normalized.arrivals), expected);
+    // The adjustment of another recording is about another tip.
+    let rest: serde_json::Value = serde_json::from_slice(&rest).unwrap();
+    let other = mempool::normalize::hours(&blocks, &adjustment(&rest["da"].to_string()), window, now);
+    assert_eq!((other.arrivals.len(), reasons(&other.refused)), (0, vec!["inconsistent_tip"]));
+}
+
+#[tokio::test]
+async fn recorded_single_blocks_and_price_are_read() {
+    let Some(page) = recording("mempool/blocks_v1_730000.json") else { return };
+    let Some(mainnet) = recording("mempool/block_v1_mainnet.json") else { return };
+    let Some(signet) = recording("mempool/block_v1_signet.json") else { return };
+    let Some(prices) = recording("mempool/prices_2023-12-22.json") else { return };
+    let page: Vec<mempool::wire::Block> = mempool::wire::parse(&page).unwrap();
+    let mainnet: mempool::wire::Block = mempool::wire::parse(&mainnet).unwrap();
+    let signet: mempool::wire::Block = mempool::wire::parse(&signet).unwrap();
+    let coins =
+        |block: &mempool::wire::Block| block.extras.reward.whole().unwrap() - block.extras.total_fees.whole().unwrap();
+    assert_eq!([&page[0], &mainnet, &signet].map(coins), [625_000_000, 2_500_000_000, 5_000_000_000]);
+    assert_eq!(page[0].difficulty.decimal(0), Some(28_587_155_782_195.1));
+    // 2023-12-22T13:40:11Z is forty minutes after an hour: the price of no hour's end.
+    let (window, now) = always();
+    let prices: mempool::wire::Prices = mempool::wire::parse(&prices).unwrap();
+    assert_eq!(prices.usd.decimal(0), Some(43_753.0));
+    assert_eq!(mempool::normalize::price(&prices, window, now), Normalized::default());
+}
+
+#[tokio::test]
+async fn recorded_coin_metrics_answers_are_read() {
+    let read = |file: &str| recording(&format!("coinmetrics/{file}.json"));
+    let Some(catalog) = read("catalog-v2_asset-metrics") else { return };
+    let catalog: coinmetrics::api_wire::Catalog = coinmetrics::api_wire::parse(&catalog).unwrap();
+    assert_eq!(catalog.data[0].metrics[0].metric, "AdrActCnt");
+    assert!(catalog.data[0].metrics[0].frequencies[1].community);
+    // The recording is of two metrics that we do not use.
+    assert!(coinmetrics::api_normalize::offered(&catalog, true).is_empty());
+
+    let (window, now) = always();
+    let days = |file: &str| {
+        let page: coinmetrics::api_wire::Page = coinmetrics::api_wire::parse(&read(file).unwrap()).unwrap();
+        let mut all = Normalized::default();
+        for row in &page.data {
+            let of_row = coinmetrics::api_normalize::normalize(row, window, now);
+            all.arrivals.extend(of_row.arrivals);
+            all.refused.extend(of_row.refused);
+        }
+        (shown(&all.arrivals), reasons(&all.refused), page.next_page_token)
+    };
+    let price = "price_usd/btc/coinmetrics/1d".to_owned();
+    let (values, refused, token) = days("timeseries_asset-metrics_daily_metrics");
+    assert_eq!(
+        values,
+        [
+            (price.clone(), "2020-02-29T00:00:00Z".to_owned(), 8_582.090_299_649_33),
+            (price, "2020-03-01T00:00:00Z".to_owned(), 8_541.773_893_921_69),
+        ]
+    );
+    assert!(refused.is_empty() && token.unwrap().starts_with("0.MjAy"));
+    let (values, refused, token) = days("timeseries_asset-metrics_community_2026-02-17");
+    assert_eq!(values, [("block_count/btc/coinmetrics/1d".to_owned(), "2026-02-17T00:00:00Z".to_owned(), 165.0)]);
+    assert_eq!((refused.len(), token), (0, None));
+    // Rows of blocks are no days.
+    let (values, refused, _) = days("timeseries_asset-metrics_block_by_block_metrics");
+    assert_eq!((values.len(), refused), (0, vec!["bad_time", "bad_time"]));
+
+    for (file, said) in [
+        ("error_400_AssetNotFound", "Bad parameter 'assets'. Value 'sdvwbtc' is not supported."),
+        ("error_401_unauthorized", "Requested resource requires authorization."),
+        ("error_401_wrong_credentials", "Supplied credentials are not valid."),
+        (
+            "error_403_Forbidden",
+            "Requested metric 'SplyBMXNtv' with frequency '1d' for asset 'btc' is not available with supplied credentials.",
+        ),
+    ] {
+        let error = coinmetrics::api_wire::parse::<coinmetrics::api_wire::Page>(&read(file).unwrap()).unwrap_err();
+        assert_eq!(error, Unusable::Refused(said.to_owned()));
+    }
+}
+
+/// Closes of recorded candles of a minute, and why others are none.
+fn minutes(candles: &[Candle]) -> (Vec<f64>, Vec<&'static str>) {
+    let (window, now) = always();
+    let (mut closes, mut refused) = (Vec::new(), Vec::new());
+    for candle in candles {
+        match close(candle, Span::MINUTE, window, now) {
+            Ok(over) => closes.push(over.unwrap().1),
+            Err(why) => refused.push(why.reason),
+        }
+    }
+    (closes, refused)
+}
+
+#[tokio::test]
+async fn recorded_candles_close_and_fillers_are_refused() {
+    let read = |file: &str| recording(&format!("prices/{file}.json"));
+    let Some(first) = read("coinbase_candles_DOT-USD_60") else { return };
+    let of_coinbase = |body: &[u8]| {
+        let rows = coinbase::wire::parse(body).unwrap();
+        minutes(&rows.into_iter().map(coinbase::normalize::candle).collect::<Vec<_>>())
+    };
+    let of_kraken = |body: &[u8]| {
+        let rows = kraken::wire::parse(body).unwrap();
+        minutes(&rows.into_iter().map(kraken::normalize::candle).collect::<Vec<_>>())
+    };
+    let of_bitstamp = |body: &[u8]| {
+        let rows = bitstamp::wire::parse(body).unwrap();
+        minutes(&rows.into_iter().map(bitstamp::normalize::candle).collect::<Vec<_>>())
+    };
+    // Each: number of closes, first and last close, number of fillers.
+    for (file, (closes, refused), expected) in [
+        ("DOT-USD", of_coinbase(&first), (15, 6.15, 6.133, 0)),
+        ("USDT-USD", of_coinbase(&read("coinbase_candles_USDT-USD_60").unwrap()), (15, 1.000_05, 1.000_06, 0)),
+        ("DOTUSD", of_kraken(&read("kraken_ohlc_DOTUSD_1m").unwrap()), (15, 6.1474, 6.1197, 0)),
+        ("USDCUSD", of_kraken(&read("kraken_ohlc_USDCUSD_1m_zero-volume").unwrap()), (13, 1.0, 0.9999, 2)),
+        ("USDTZUSD", of_kraken(&read("kraken_ohlc_USDTZUSD_1m").unwrap()), (15, 1.000_09, 1.000_08, 0)),
+        ("XXBTZUSD", of_kraken(&read("kraken_ohlc_XXBTZUSD_docs").unwrap()), (1, 30_305.7, 30_305.7, 0)),
+        ("usdcusd", of_bitstamp(&read("bitstamp_ohlc_usdcusd_60s_zero-volume").unwrap()), (2, 1.0, 1.000_01, 13)),
+        ("usdtusd", of_bitstamp(&read("bitstamp_ohlc_usdtusd_60s").unwrap()), (14, 1.000_10, 1.000_10, 1)),
+    ] {
+        let found = (closes.len(), closes[0], closes[closes.len() - 1], refused.len());
+        assert_eq!(found, expected, "{file}");
+        assert!(refused.iter().all(|reason| *reason == "no_trades"), "{file}: {refused:?}");
+    }
+    for (file, said) in [
+        ("kraken_error_unknown_pair", "EQuery:Unknown asset pair"),
+        ("kraken_error_invalid_arguments", "EGeneral:Invalid arguments"),
+    ] {
+        assert_eq!(kraken::wire::parse(&read(file).unwrap()), Err(Unusable::Refused(said.to_owned())));
+    }
 }
