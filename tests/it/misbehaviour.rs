@@ -54,6 +54,12 @@ async fn source_state(api: &Api, source: &str) -> Value {
     sources["data"].as_array().unwrap().iter().find(|row| row["source"] == source).unwrap().clone()
 }
 
+/// The state of the feed whose values are looked at.
+async fn feed_state(api: &Api) -> Value {
+    let source = source_state(api, SOURCE).await;
+    source["feeds"].as_array().unwrap().iter().find(|row| row["feed"] == "days").unwrap().clone()
+}
+
 async fn see(misbehaviour: Misbehaviour) -> Seen {
     let database = TestDatabase::new().await;
     let around = Surroundings::new(&database);
@@ -63,10 +69,10 @@ async fn see(misbehaviour: Misbehaviour) -> Seen {
     let api = Api::new(database.pool.clone(), clock.clone());
     api.refresh().await;
     let before = prices(&api).await;
-    assert_eq!(source_state(&api, SOURCE).await["state"], "ok", "{name}: before");
+    assert_eq!(feed_state(&api).await["state"], "ok", "{name}: before");
 
     around.misbehave(SOURCE, Some(misbehaviour));
-    around.later(Span::HOUR);
+    around.make_due().await;
     for (source, took) in around.run_all().await {
         assert!(source == SOURCE || took < ON_TIME, "{name}: {source} waited {took:?} for another");
     }
@@ -74,7 +80,7 @@ async fn see(misbehaviour: Misbehaviour) -> Seen {
         assert_ne!(source_state(&api, other).await["state"], "failing", "{name}: {other}");
     }
     api.refresh().await;
-    let state = source_state(&api, SOURCE).await;
+    let state = feed_state(&api).await;
     let during = prices(&api).await;
     let values = match (during == before, during.len() == before.len()) {
         (true, _) => "kept, and age",
@@ -89,9 +95,9 @@ async fn see(misbehaviour: Misbehaviour) -> Seen {
     assert_eq!(prices(&api).await.last(), during.last(), "{name}: the last good value stays");
 
     around.misbehave(SOURCE, None);
-    around.later(Span::DAY);
+    around.make_due().await;
     around.run_all().await;
-    let after = source_state(&api, SOURCE).await;
+    let after = feed_state(&api).await;
     assert_eq!((&after["state"], &after["failures"]), (&Value::from("ok"), &Value::from(0)), "{name}: recovers");
     let quarantined: i64 = sqlx::query_scalar("select count(*) from quarantine where source = $1")
         .bind(SOURCE)

@@ -35,11 +35,11 @@ async fn every_feed_is_read_once_and_says_nothing_new_the_second_time() {
     assert!(rows > 10_000, "{rows}");
     assert!(matches!(around.try_run("kraken", "days").await, Outcome::NotDue(_)), "it was just read");
 
-    around.later(Span::HOUR);
+    around.make_due().await;
     let again = around.run("kraken", "days").await;
     assert_eq!((again.counts.stored, again.counts.unchanged > 0), (0, true));
     let answers = count(&database.pool, "select count(*) from raw_answer").await;
-    around.later(Span::HOUR);
+    around.make_due().await;
     around.run("kraken", "days").await;
     assert_eq!(count(&database.pool, "select count(*) from raw_answer").await - answers, 0, "the same bytes are kept once");
     assert_eq!(count(&database.pool, "select count(*) from observation").await, rows);
@@ -61,7 +61,7 @@ async fn an_unchanged_answer_is_not_sent_again_and_still_counts_as_read() {
     around.run("coinmetrics", "days").await;
     let validators = count(&database.pool, "select count(*) from validator").await;
     assert!(validators > 0, "the catalog has a validator");
-    around.later(Span::DAY);
+    around.make_due().await;
     let again = around.run("coinmetrics", "days").await;
     assert_eq!((again.state == State::Failing, again.counts.unchanged > 0), (false, true));
     let runs_with_all_answers = count(
@@ -117,7 +117,7 @@ async fn a_value_that_an_earlier_read_lacked_was_observed() {
     let first = around.run("kraken", "days").await;
     assert_eq!((first.state, first.reason.as_deref()), (State::Gaps, Some("missing_periods")));
     around.misbehave("kraken", None);
-    around.later(Span::HOUR);
+    around.make_due().await;
     around.run("kraken", "days").await;
     let bases: Vec<(String, i64)> = sqlx::query_as(
         "select known_basis::text, count(*) from observation join series using (series_id)
@@ -190,7 +190,7 @@ async fn replayed_batches_give_the_published_log_again() {
     around.run_all().await;
     publisher.catch_up(&around.deps).await.unwrap();
     around.misbehave("bitstamp", Some(miner_signals::simulated::Misbehaviour::Revision));
-    around.later(Span::HOUR);
+    around.make_due().await;
     around.run_all().await;
     publisher.catch_up(&around.deps).await.unwrap();
     // And three days in which nobody reads, so that everything goes stale.
