@@ -38,7 +38,7 @@ const RECENT_BLOCKS: u32 = 1_008;
 /// Blocks of a page.
 const PAGE_BLOCKS: u32 = 15;
 
-/// What of each hundred neighbours in the lists of single blocks stand in the wrong order.
+/// The share of neighbours in lists of single blocks that stand in the wrong order.
 const SWAPPED: f64 = 0.02;
 
 /// Prices in other currencies than the dollar are of these constant rates.
@@ -103,16 +103,7 @@ fn hashrate(asked: &Asked<'_>, interval: &str) -> String {
         ])
     });
     let hashrates = Table { rows: daily.collect(), shape: Shape::Objects }.distorted(asked.misbehaviour);
-    let retargets = asked.world.retargets(asked.now).filter(|(time, ..)| *time >= epoch_seconds(from));
-    let difficulty = retargets.map(|(time, retarget, ratio)| {
-        Row(vec![
-            ("time", Cell::Time(time, TimeForm::Seconds)),
-            ("height", Cell::Whole(i64::from(retarget.height))),
-            ("difficulty", Cell::Value(retarget.difficulty, ValueForm::Number)),
-            ("adjustment", Cell::Value(rounded_ratio(ratio), ValueForm::Number)),
-        ])
-    });
-    let difficulty = Table { rows: difficulty.collect(), shape: Shape::Objects }.distorted(asked.misbehaviour);
+    let difficulty = retargets(asked, from, Shape::Objects, "adjustment").distorted(asked.misbehaviour);
     let current = asked.world.retargets(asked.now).next_back().map_or(0.0, |(_, retarget, _)| retarget.difficulty);
     format!(
         r#"{{"hashrates":{},"difficulty":{},"currentHashrate":{},"currentDifficulty":{}}}"#,
@@ -134,17 +125,21 @@ fn recent_hashrate(asked: &Asked<'_>) -> Option<f64> {
 
 fn adjustments(asked: &Asked<'_>, interval: &str) -> String {
     let (from, _) = interval_of(asked, interval);
-    let retargets = asked.world.retargets(asked.now).filter(|(time, ..)| *time >= epoch_seconds(from));
-    let rows = retargets.map(|(time, retarget, ratio)| {
+    retargets(asked, from, Shape::Arrays, "ratio").distorted(asked.misbehaviour).newest_first().to_json()
+}
+
+/// Time, height, difficulty, and the ratio to the one before, under a name of its own.
+fn retargets(asked: &Asked<'_>, from: Timestamp, shape: Shape, ratio_name: &'static str) -> Table {
+    let found = asked.world.retargets(asked.now).filter(|(time, ..)| *time >= epoch_seconds(from));
+    let rows = found.map(|(time, retarget, ratio)| {
         Row(vec![
             ("time", Cell::Time(time, TimeForm::Seconds)),
             ("height", Cell::Whole(i64::from(retarget.height))),
             ("difficulty", Cell::Value(retarget.difficulty, ValueForm::Number)),
-            ("ratio", Cell::Value(rounded_ratio(ratio), ValueForm::Number)),
+            (ratio_name, Cell::Value(rounded_ratio(ratio), ValueForm::Number)),
         ])
     });
-    let table = Table { rows: rows.collect(), shape: Shape::Arrays };
-    table.distorted(asked.misbehaviour).newest_first().to_json()
+    Table { rows: rows.collect(), shape }
 }
 
 /// Six significant digits: ratios are near 1.

@@ -45,7 +45,7 @@ pub use self::misbehaviour::Misbehaviour;
 use super::world::World;
 use crate::domain::time::Timestamp;
 
-/// The sources that are simulated: name, prefix of the path, and endpoints in one.
+/// The sources that are simulated. A name is also the first step of the paths of its source.
 pub const SOURCES: [&str; 5] = ["mempool", "coinmetrics", "coinbase", "kraken", "bitstamp"];
 
 /// What tells the upstreams the world's time.

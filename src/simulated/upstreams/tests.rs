@@ -745,6 +745,29 @@ mod misbehaving {
         assert_eq!(scene.get("coinmetrics", CATALOG).await.status(), 200, "it behaves again");
     }
 
+    #[tokio::test]
+    async fn nothing_is_left_of_an_answer_whose_client_has_gone() {
+        for kind in [Misbehaviour::SlowHeader, Misbehaviour::SlowBody, Misbehaviour::GzipBomb, Misbehaviour::HugeBody] {
+            let scene = open(kind);
+            // Handlers hold what they share, and a connection holds its body.
+            let handlers = || Arc::strong_count(&scene.upstreams.running.shared);
+            let connections = || scene.upstreams.running.server.connection_count();
+            let idle = handlers();
+            let stream = scene.raw("kraken", KRAKEN).await;
+            while scene.upstreams.requests("kraken") == 0 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(connections(), 1, "{kind:?}");
+            drop(stream);
+            let gone = async {
+                while connections() > 0 || handlers() > idle {
+                    tokio::task::yield_now().await;
+                }
+            };
+            timeout(PATIENCE, gone).await.unwrap();
+        }
+    }
+
     /// The newest rows of the five series, as their sources say them: `(time, a value)`.
     async fn newest_rows(scene: &Scene, source: &str, path: &str) -> Vec<(Value, Value)> {
         let answer = scene.json(source, path).await;
