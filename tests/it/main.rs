@@ -3,6 +3,7 @@
 mod api;
 mod append;
 mod auth;
+mod chaos;
 mod crash;
 mod harness;
 mod import;
