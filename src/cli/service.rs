@@ -68,7 +68,7 @@ impl Service {
         let database = database::open(choice).await?;
         let clock = Clock::service();
         let stop = CancellationToken::new();
-        let front = self.listen.map(|listen| Front::new(listen, clock.clone()));
+        let front = self.listen.map(Front::new);
         let role = Role {
             pool: database.pool.clone(),
             clock: clock.clone(),
@@ -97,8 +97,9 @@ struct Front {
 }
 
 impl Front {
-    fn new(listen: ListenArgs, clock: Clock) -> Self {
-        let guard = Arc::new(Guard::new(listen.access(), listen.requests_per_minute, clock));
+    fn new(listen: ListenArgs) -> Self {
+        // Keys expire by the computer's time, however fast a simulated world lives.
+        let guard = Arc::new(Guard::new(listen.access(), listen.requests_per_minute, Clock::System));
         Self { listen, published: Arc::new(Published::default()), guard }
     }
 }
@@ -175,7 +176,6 @@ impl Role {
     async fn play(self, plan: Option<Work>, wanted: Option<Mode>) -> anyhow::Result<()> {
         let Some(mode) = self.wait_for_database(wanted).await? else { return Ok(()) };
         if let Some(front) = &self.front {
-            front.guard.refresh(&self.pool).await?;
             front.listen.check_public(front.guard.keys.count())?;
         }
         match plan {
@@ -190,7 +190,7 @@ impl Role {
             }
             Some(Work::Demo(plan)) => {
                 let demo = Demo::start(&plan, mode, &self.clock)?;
-                let deps = self.deps(Http::new(None, Limits::default())?, SourceArgs::DEFAULT_LEASE);
+                let deps = self.deps(Http::local(Limits::default())?, SourceArgs::DEFAULT_LEASE);
                 // So that the first answer is not an empty one.
                 read_all_due(&deps, demo.feeds(), &self.stop).await?;
                 tokio::join!(
@@ -211,7 +211,7 @@ impl Role {
     /// Prepares the database once it answers; `None` if told to stop before.
     async fn wait_for_database(&self, wanted: Option<Mode>) -> anyhow::Result<Option<Mode>> {
         loop {
-            match prepare(&self.pool, wanted, &self.clock).await {
+            match self.prepare(wanted).await {
                 Ok(Some(mode)) => return Ok(Some(mode)),
                 Ok(None) => tracing::warn!("the database has no tables yet; waiting for `miner-signals migrate`"),
                 Err(error) if error.is_outage() => {
@@ -224,6 +224,25 @@ impl Role {
                 () = tokio::time::sleep(START_RETRY) => {}
             }
         }
+    }
+
+    /// Migrates, or looks whether somebody did, and learns which time the database lives in and which
+    /// keys it has.
+    async fn prepare(&self, wanted: Option<Mode>) -> Result<Option<Mode>, StoreError> {
+        if let Some(wanted) = wanted {
+            migrate(&self.pool, wanted).await?;
+        }
+        let mut connection = self.pool.acquire().await?;
+        if !is_migrated(&mut connection).await? {
+            return Ok(None);
+        }
+        if let Some(world) = find_world_time(&mut connection).await? {
+            self.clock.follow(world);
+        }
+        if let Some(front) = &self.front {
+            front.guard.refresh(&self.pool).await?;
+        }
+        find_mode(&mut connection).await
     }
 
     /// Publishes every new batch to the readers of this process.
@@ -248,22 +267,4 @@ impl Role {
             }
         }
     }
-}
-
-/// Migrates, or looks whether somebody did, and learns which time the database lives in.
-async fn prepare(pool: &PgPool, wanted: Option<Mode>, clock: &Clock) -> Result<Option<Mode>, StoreError> {
-    let mode = match wanted {
-        Some(wanted) => Some(migrate(pool, wanted).await?),
-        None => {
-            let mut connection = pool.acquire().await?;
-            if is_migrated(&mut connection).await? { find_mode(&mut connection).await? } else { None }
-        }
-    };
-    let mut connection = pool.acquire().await?;
-    if mode.is_some()
-        && let Some(world) = find_world_time(&mut connection).await?
-    {
-        clock.follow(world);
-    }
-    Ok(mode)
 }

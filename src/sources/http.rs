@@ -11,12 +11,14 @@ use chrono::DateTime;
 use http::header::{ACCEPT, CONTENT_TYPE, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, StatusCode};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, Response};
+use reqwest::{Client, ClientBuilder, Response};
 use url::Url;
 
 use super::feed::{Answer, Ask};
 use super::text::{cut, message_of};
 
+/// How the client introduces itself.
+const NAME: &str = concat!("miner-signals/", env!("CARGO_PKG_VERSION"));
 /// How much of an error's body is read for its message.
 const ERROR_BODY_LIMIT: usize = 64 * 1024;
 /// What stands where a secret stood.
@@ -144,10 +146,20 @@ impl Http {
     /// # Errors
     /// [`NoClient`] if TLS cannot be set up or `contact` cannot stand in a header.
     pub fn new(contact: Option<&str>, limits: Limits) -> Result<Self, NoClient> {
-        let name = concat!("miner-signals/", env!("CARGO_PKG_VERSION"));
-        let agent = contact.map_or_else(|| name.to_owned(), |contact| format!("{name} (+{contact})"));
-        let client = Client::builder()
-            .user_agent(agent)
+        let agent = contact.map_or_else(|| NAME.to_owned(), |contact| format!("{NAME} (+{contact})"));
+        Self::build(Client::builder().user_agent(agent), limits)
+    }
+
+    /// A client for servers on this computer, which no proxy could reach.
+    ///
+    /// # Errors
+    /// [`NoClient`] if TLS cannot be set up.
+    pub fn local(limits: Limits) -> Result<Self, NoClient> {
+        Self::build(Client::builder().user_agent(NAME).no_proxy(), limits)
+    }
+
+    fn build(builder: ClientBuilder, limits: Limits) -> Result<Self, NoClient> {
+        let client = builder
             .connect_timeout(limits.connect)
             .redirect(Policy::custom(move |attempt| follow(attempt, limits.redirects)))
             .referer(false)

@@ -4,6 +4,7 @@
 //! batches into an empty database gives the same log. One worker writes it, under a lease.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use sqlx::{Connection, PgPool};
 
@@ -23,6 +24,8 @@ const PUBLISHING: &str = "publishing";
 #[derive(Debug)]
 pub struct Publisher {
     lease: Lease,
+    /// When the lease was last made longer.
+    held_at: Instant,
     stored: Stored,
     last: Option<Publication>,
     shown: BTreeMap<Name, ServedValue>,
@@ -39,7 +42,7 @@ impl Publisher {
         let stored = Stored::read(&mut connection).await?;
         let last = find_last(&mut connection).await?;
         let shown = read_last_values(&mut connection).await?;
-        Ok(Some(Self { lease, stored, last, shown }))
+        Ok(Some(Self { lease, held_at: Instant::now(), stored, last, shown }))
     }
 
     /// Writes down every snapshot there has been by `now`, and gives how many there were.
@@ -54,9 +57,10 @@ impl Publisher {
             self.write_down(deps, next).await?;
             count += 1;
         }
-        if count == 0 {
+        if self.held_at.elapsed() > deps.lease / 4 {
             let mut connection = deps.pool.acquire().await?;
             hold(&mut connection, &self.lease, deps.lease).await?;
+            self.held_at = Instant::now();
         }
         Ok(count)
     }
@@ -106,6 +110,7 @@ impl Publisher {
         hold(&mut transaction, &self.lease, deps.lease).await?;
         append_publication(&mut transaction, next, &changed).await?;
         transaction.commit().await?;
+        self.held_at = Instant::now();
         self.shown.extend(changed.into_iter().map(|value| (name_of(&value), value)));
         self.last = Some(next);
         Ok(())

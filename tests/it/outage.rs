@@ -13,6 +13,9 @@ use tokio::net::TcpStream;
 
 use crate::harness::{Directory, TestDatabase, network_days, value};
 
+/// No test may ask a real source.
+const ALL_SOURCES: &str = "mempool,coinmetrics,coinbase,kraken,bitstamp";
+
 /// A served process; killed when dropped, if it still runs.
 struct Service {
     child: Child,
@@ -26,6 +29,7 @@ impl Service {
             .arg(&directory.0)
             .env_remove("DATABASE_URL")
             .env("MINER_SIGNALS_REQUESTS_PER_MINUTE", u32::MAX.to_string())
+            .env("MINER_SIGNALS_WITHOUT", ALL_SOURCES)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Request, State as Shared};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,6 +20,7 @@ use crate::api::view::View;
 use crate::domain::catalog::METRICS;
 use crate::domain::observation::Resolution;
 use crate::store::evidence::QuarantineCount;
+use crate::store::feed_state::{FeedState, State};
 use crate::store::run::Run;
 
 /// The state of the service.
@@ -46,6 +47,8 @@ pub struct Status {
     pub stale: bool,
     /// Freshness of each metric of the network.
     pub series: Vec<SeriesState>,
+    /// The feeds of live sources that give nothing usable; null before the first reading.
+    pub failing_feeds: Option<Vec<FailingFeed>>,
     /// What stands in quarantine, as it was read last; null before the first reading.
     pub quarantine: Option<Vec<QuarantineState>>,
     /// The newest runs, newest first, as they were read last; null before the first reading.
@@ -84,9 +87,11 @@ pub struct QuarantineState {
 pub struct RunState {
     #[schema(minimum = 1)]
     pub run_id: i64,
-    /// import, backfill, poll or simulate.
+    /// import, backfill or poll.
     pub kind: String,
     pub source: String,
+    /// Which of the source's feeds was read; null for files.
+    pub feed: Option<String>,
     /// File or address.
     pub detail: Option<String>,
     #[schema(value_type = String, format = DateTime)]
@@ -102,7 +107,22 @@ pub struct RunState {
     pub unchanged: u64,
     #[schema(minimum = 0)]
     pub quarantined: u64,
+    /// Code of the failure; null when it went well.
+    pub failure: Option<String>,
     pub error: Option<String>,
+}
+
+/// A feed that gives nothing usable.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FailingFeed {
+    pub source: String,
+    pub feed: String,
+    /// Code of what is wrong.
+    pub reason: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: At,
+    #[schema(value_type = String, format = DateTime)]
+    pub next_attempt_at: At,
 }
 
 /// Read the state of the service
@@ -115,7 +135,7 @@ pub struct RunState {
         (status = 200, description = "The state", body = StatusAnswer),
         StateErrors,
     ))]
-pub async fn read_status(State(state): State<ApiState>, request: Request) -> Response {
+pub async fn read_status(Shared(state): Shared<ApiState>, request: Request) -> Response {
     match answer(state, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
@@ -153,10 +173,23 @@ fn describe(snapshot: &Arc<Snapshot>, outage: Option<Outage>, ledger: Option<&Le
         database_away_since: outage.map(|outage| At(outage.since)),
         stale: series.iter().any(|series| series.stale),
         series,
+        failing_feeds: ledger.map(failing_feeds),
         quarantine: ledger.map(|ledger| ledger.quarantine.iter().map(QuarantineState::from).collect()),
         runs: ledger.map(|ledger| ledger.runs.iter().map(RunState::from).collect()),
         replica_lag_seconds: None,
     }
+}
+
+fn failing_feeds(ledger: &LedgerFacts) -> Vec<FailingFeed> {
+    let failing = ledger.feeds.iter().filter(|feed| feed.state == State::Failing);
+    let report = |feed: &FeedState| FailingFeed {
+        source: feed.source.clone(),
+        feed: feed.feed.clone(),
+        reason: feed.reason.clone(),
+        since: At(feed.since),
+        next_attempt_at: At(feed.next_due_at),
+    };
+    failing.map(report).collect()
 }
 
 /// The freshness of every metric of the network that has values, or could be derived.
@@ -194,6 +227,7 @@ impl From<&Run> for RunState {
             run_id: run.run_id,
             kind: run.kind.clone(),
             source: run.source.clone(),
+            feed: run.feed.clone(),
             detail: run.detail.clone(),
             started_at: At(run.started_at),
             finished_at: run.finished_at.map(At),
@@ -201,6 +235,7 @@ impl From<&Run> for RunState {
             stored: run.counts.stored,
             unchanged: run.counts.unchanged,
             quarantined: run.counts.quarantined,
+            failure: run.failure.clone(),
             error: run.error.clone(),
         }
     }
