@@ -92,6 +92,20 @@ fn openapi_document_equals_the_code() {
     assert!(stored.trim_end() == generated.trim_end(), "openapi/openapi.json differs from the code; run ./dev openapi");
 }
 
+/// The variables that flags read, and those that have no flag.
+fn variables_read() -> Vec<String> {
+    let mut files = Vec::new();
+    rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    let mut names = ["MINER_SIGNALS_LOG", "PG_BIN", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"].map(str::to_owned).to_vec();
+    let without_flag = names.len();
+    for file in files {
+        let text = std::fs::read_to_string(file).unwrap();
+        names.extend(text.split("env = \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+    }
+    assert!(names.len() > without_flag, "flags have variables");
+    names
+}
+
 #[test]
 fn sample_environment_is_accepted() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".env.sample");
@@ -101,8 +115,7 @@ fn sample_environment_is_accepted() {
         .filter_map(|line| line.split_once('='))
         .filter(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
         .collect();
-    for needed in ["DATABASE_URL", "MINER_SIGNALS_DATA_DIR", "MINER_SIGNALS_PORT", "MINER_SIGNALS_LOG_FORMAT", "PG_BIN"]
-    {
+    for needed in variables_read() {
         assert!(variables.iter().any(|(name, _)| *name == needed), "{needed} is missing from .env.sample");
     }
     // With every value of the sample set, the command line is read and its help is printed.
