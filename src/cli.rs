@@ -157,7 +157,7 @@ impl Cli {
                 service.run(demo_database(data_dir)?).await?;
             }
             Command::Up { listen, database, sources } => {
-                let work = Some(Work::Live(sources));
+                let work = Some(Work::Live(Box::new(sources)));
                 let service = Service { listen: Some(listen), work, migrate: Some(Mode::Live) };
                 service.run(database.live()?).await?;
             }
@@ -166,7 +166,7 @@ impl Cli {
                 service.run(database.live()?).await?;
             }
             Command::Worker { database, sources } => {
-                let service = Service { listen: None, work: Some(Work::Live(sources)), migrate: None };
+                let service = Service { listen: None, work: Some(Work::Live(Box::new(sources))), migrate: None };
                 service.run(database.live()?).await?;
             }
             Command::Backfill { source, from, to, database, sources } => {

@@ -77,7 +77,7 @@ pub struct SourceArgs {
 
 impl SourceArgs {
     /// Longer than the deadline of a request.
-    pub const DEFAULT_LEASE: Duration = Duration::from_secs(60);
+    pub const DEFAULT_LEASE: Duration = Duration::from_mins(1);
 
     /// The feeds of every source that is asked.
     ///
@@ -99,7 +99,9 @@ impl SourceArgs {
             let before = feeds.len();
             feeds.retain(|feed| feed.source() != unwanted);
             if feeds.len() == before {
-                bail!("--without {unwanted}: no such source; there are mempool, coinmetrics, coinbase, kraken and bitstamp");
+                bail!(
+                    "--without {unwanted}: no such source; there are mempool, coinmetrics, coinbase, kraken and bitstamp"
+                );
             }
         }
         Ok(feeds)

@@ -20,7 +20,8 @@ const TIP: Duration = Duration::from_millis(1);
 
 pub fn measure() -> Vec<Finding> {
     let logs = history::daily_logs();
-    let rules = SourceRulesVersion { version: 1, effective_at: Timestamp::MIN, batch: 0, rules: shipped_source_rules() };
+    let rules =
+        SourceRulesVersion { version: 1, effective_at: Timestamp::MIN, batch: 0, rules: shipped_source_rules() };
     let rules = RuleBook::new(vec![rules]).expect("there is one version");
     let moment = Moment { at: history::end().start(), batch: 1 };
     let pass = least_time(RUNS, || {

@@ -122,7 +122,8 @@ fn exposition(state: &ApiState) -> String {
         "1 while any series of the source is stale or without value.",
         sources.iter().map(|source| (of_source(source), flag(source.stale))).collect(),
     );
-    let failing = |source: &SourceState| Some((of_source(source), flag(source.health.state? == FeedHealth::Failing.name())));
+    let failing =
+        |source: &SourceState| Some((of_source(source), flag(source.health.state? == FeedHealth::Failing.name())));
     gauge(
         "miner_signals_source_failing",
         "1 while any feed of the source gives no usable answer.",

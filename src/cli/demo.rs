@@ -34,7 +34,7 @@ impl Demo {
     ///
     /// # Errors
     /// If no port can be listened on.
-    pub fn start(plan: &DemoPlan, mode: Mode, clock: &Clock) -> anyhow::Result<Self> {
+    pub fn start(plan: DemoPlan, mode: Mode, clock: &Clock) -> anyhow::Result<Self> {
         let Mode::Simulated { seed, anchor, .. } = mode else { bail!("this database holds live data") };
         let seed = seed.unsigned_abs();
         let world = Arc::new(World::generate(seed, anchor));

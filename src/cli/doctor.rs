@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use super::database;
 use crate::config::{DatabaseChoice, SourceArgs};
-use crate::store::StoreError;
 use crate::domain::time::Timestamp;
+use crate::store::StoreError;
 use crate::store::database::{Mode, find_mode};
 use crate::store::doctor::{Facts, read_facts};
 use crate::store::feed_state::{FeedState, State, list_feed_states};
@@ -61,11 +61,7 @@ pub async fn run(choice: anyhow::Result<DatabaseChoice>, sources: &SourceArgs) -
     Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn check_database(
-    choice: DatabaseChoice,
-    sources: &SourceArgs,
-    checks: &mut Vec<Check>,
-) -> anyhow::Result<()> {
+async fn check_database(choice: DatabaseChoice, sources: &SourceArgs, checks: &mut Vec<Check>) -> anyhow::Result<()> {
     let found = match &choice {
         DatabaseChoice::Private(directory) => format!("private PostgreSQL in {}", directory.display()),
         DatabaseChoice::Server(options) => {
@@ -139,7 +135,8 @@ async fn check_sources(
     for entry in SCHEDULE {
         let what = format!("{} {}", entry.source, entry.feed);
         let is_asked = asked.iter().any(|feed| feed.source() == entry.source);
-        let state = states.iter().find(|state| (state.source.as_str(), state.feed.as_str()) == (entry.source, entry.feed));
+        let state =
+            states.iter().find(|state| (state.source.as_str(), state.feed.as_str()) == (entry.source, entry.feed));
         let (verdict, found) = match state {
             _ if !is_asked && !mode.is_simulated() => (Verdict::Note, "not asked (--without)".to_owned()),
             None => (Verdict::Note, "never asked; run `miner-signals up` or `worker`".to_owned()),

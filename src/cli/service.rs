@@ -53,7 +53,7 @@ pub struct Service {
 
 /// Where a worker's data comes from.
 pub enum Work {
-    Live(SourceArgs),
+    Live(Box<SourceArgs>),
     /// From simulated upstreams of our own.
     Demo(DemoPlan),
 }
@@ -69,12 +69,7 @@ impl Service {
         let clock = Clock::service();
         let stop = CancellationToken::new();
         let front = self.listen.map(Front::new);
-        let role = Role {
-            pool: database.pool.clone(),
-            clock: clock.clone(),
-            front: front.clone(),
-            stop: stop.clone(),
-        };
+        let role = Role { pool: database.pool.clone(), clock: clock.clone(), front: front.clone(), stop: stop.clone() };
         let role = tokio::spawn(role.play(self.work, self.migrate));
         let server = listener.zip(front).map(|(listener, front)| {
             let state = ApiState::new(front.published, front.guard, clock);
@@ -148,13 +143,11 @@ async fn until_told(
         if server.is_some() {
             ended(&mut server).await?;
         }
-        match tokio::time::timeout(WORK_SHUTDOWN, role).await {
-            Ok(outcome) => outcome.context("the service stopped")?,
-            Err(_) => {
-                tracing::warn!("work was cut off; its run is closed when its lease has run out");
-                Ok(())
-            }
+        if let Ok(outcome) = tokio::time::timeout(WORK_SHUTDOWN, role).await {
+            return outcome.context("the service stopped")?;
         }
+        tracing::warn!("work was cut off; its run is closed when its lease has run out");
+        Ok(())
     };
     tokio::select! {
         outcome = both_end => outcome,
@@ -189,7 +182,7 @@ impl Role {
                 tokio::join!(work(deps, &feeds, self.stop.clone()), self.keep_published());
             }
             Some(Work::Demo(plan)) => {
-                let demo = Demo::start(&plan, mode, &self.clock)?;
+                let demo = Demo::start(plan, mode, &self.clock)?;
                 let deps = self.deps(Http::local(Limits::default())?, SourceArgs::DEFAULT_LEASE);
                 // So that the first answer is not an empty one.
                 read_all_due(&deps, demo.feeds(), &self.stop).await?;

@@ -135,8 +135,14 @@ pub const METRICS: &[Metric] = &[
         "Mean network hashrate of the day, implied by the day's blocks and their difficulty; noisy from day to day.",
     )
     .stepping(20.0),
-    raw("difficulty", "1", Kind::Rate, (1.0, 1e18), "Relative difficulty (genesis = 1), mean over the period's blocks.")
-        .stepping(8.0),
+    raw(
+        "difficulty",
+        "1",
+        Kind::Rate,
+        (1.0, 1e18),
+        "Relative difficulty (genesis = 1), mean over the period's blocks.",
+    )
+    .stepping(8.0),
     raw("block_count", "blocks", Kind::Flow, (0.0, 2_000.0), "Blocks of the main chain that belong to the period."),
     raw("issuance_btc", "BTC", Kind::Flow, (0.0, 100_000.0), "New coins issued in the period's blocks, without fees.")
         .stepping(20.0),

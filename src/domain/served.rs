@@ -98,7 +98,7 @@ fn derived_values<'a>(
 
 /// Whether the newest value of any of the groups is past its cadence and grace, or there is none.
 fn is_stale(views: &[&GroupView<'_, '_>], moment: Moment) -> bool {
-    views.iter().any(|view| {
-        view.newest().is_none_or(|newest| newest.timing.valid_until(newest.observed_until) <= moment.at)
-    })
+    views
+        .iter()
+        .any(|view| view.newest().is_none_or(|newest| newest.timing.valid_until(newest.observed_until) <= moment.at))
 }

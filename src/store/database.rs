@@ -85,7 +85,7 @@ pub async fn find_mode(connection: &mut PgConnection) -> Result<Option<Mode>, St
 /// # Errors
 /// [`StoreError::WrongMode`] if the database holds the other kind of data.
 pub async fn claim_mode(connection: &mut PgConnection, wanted: Mode) -> Result<Mode, StoreError> {
-    let (seed, anchor, speed) = match wanted {
+    let (world_seed, anchor_date, speed) = match wanted {
         Mode::Live => (None, None, 1),
         Mode::Simulated { seed, anchor, speed } => {
             (Some(seed), Some(date_of(anchor)), i32::try_from(speed).unwrap_or(i32::MAX))
@@ -95,8 +95,8 @@ pub async fn claim_mode(connection: &mut PgConnection, wanted: Mode) -> Result<M
         "/* claim_mode */ insert into database_mode (mode, seed, anchor_date, speed) values ($1, $2, $3, $4)
          on conflict do nothing",
         wanted.name(),
-        seed,
-        anchor,
+        world_seed,
+        anchor_date,
         speed,
     )
     .execute(&mut *connection)

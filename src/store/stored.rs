@@ -144,4 +144,3 @@ impl Stored {
 fn metric_of(logs: &[&SeriesLog]) -> &'static str {
     logs.first().map_or("", |log| log.key.metric.slug)
 }
-

@@ -24,12 +24,14 @@ const WAIT_FOR_LEASE: Duration = Duration::from_millis(300);
 /// A step that fails so many times in a row ends the backfill; it can be resumed.
 const ATTEMPTS: u32 = 5;
 /// No wait between attempts is longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Why a backfill stopped before its end. What was read stays, and the next one resumes there.
 #[derive(Debug, thiserror::Error)]
 pub enum BackfillError {
-    #[error("{feed} was read until {done_until} and then failed {ATTEMPTS} times with {reason}; run it again to resume")]
+    #[error(
+        "{feed} was read until {done_until} and then failed {ATTEMPTS} times with {reason}; run it again to resume"
+    )]
     GivenUp { feed: &'static str, done_until: Timestamp, reason: String },
     #[error("stopped; run it again to resume")]
     Stopped,
@@ -70,8 +72,8 @@ pub async fn backfill(
         if stop.is_cancelled() {
             return Err(BackfillError::Stopped);
         }
-        let step = Window { from: done_until, until: next_cut(entry, done_until, stretch) };
-        let pause = match run_step(deps, feed.as_ref(), entry, stretch, step, stop).await? {
+        let part = Window { from: done_until, until: next_cut(entry, done_until, stretch) };
+        let pause = match run_step(deps, feed.as_ref(), entry, stretch, part, stop).await? {
             Outcome::Ran(ran) if ran.state == State::Failing => {
                 failures += 1;
                 if failures == ATTEMPTS {
@@ -82,7 +84,7 @@ pub async fn backfill(
             }
             Outcome::Ran(ran) => {
                 failures = 0;
-                done_until = step.until;
+                done_until = part.until;
                 add(&mut counts, &ran);
                 report(Progress { feed: entry.feed, stretch, done_until, counts });
                 if done_until < stretch.until { PACE } else { Duration::ZERO }

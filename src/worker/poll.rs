@@ -23,8 +23,8 @@ use crate::clock::Clock;
 use crate::domain::append::{Arrival, Refusal};
 use crate::domain::observation::Reading;
 use crate::domain::time::Timestamp;
-use crate::sources::feed::{Feed, Window};
 use crate::sources::Refused;
+use crate::sources::feed::{Feed, Window};
 use crate::sources::http::Http;
 use crate::store::StoreError;
 use crate::store::backfill::mark_done;
@@ -74,8 +74,8 @@ pub struct Report {
 enum Purpose {
     /// It is its time.
     Poll,
-    /// A person asked for a stretch of history, of which this run reads a step.
-    Backfill { stretch: Window, step: Window },
+    /// A person asked for a stretch of history, of which this run reads a part.
+    Backfill { stretch: Window, part: Window },
 }
 
 impl Purpose {
@@ -108,7 +108,7 @@ pub async fn run_once(
     run(deps, feed, entry, Purpose::Poll, stop).await
 }
 
-/// Reads one step of a stretch of history and marks it done, whatever the schedule says.
+/// Reads one part of a stretch of history and marks it done, whatever the schedule says.
 ///
 /// # Errors
 /// As [`run_once`].
@@ -117,10 +117,10 @@ pub async fn run_step(
     feed: &dyn Feed,
     entry: &Entry,
     stretch: Window,
-    step: Window,
+    part: Window,
     stop: &CancellationToken,
 ) -> Result<Outcome, StoreError> {
-    run(deps, feed, entry, Purpose::Backfill { stretch, step }, stop).await
+    run(deps, feed, entry, Purpose::Backfill { stretch, part }, stop).await
 }
 
 async fn run(
@@ -137,7 +137,7 @@ async fn run(
     let now = deps.clock.now();
     let window = match purpose {
         Purpose::Poll => poll_window(entry, claim.standing.as_ref(), now),
-        Purpose::Backfill { step, .. } => step,
+        Purpose::Backfill { part, .. } => part,
     };
     let run = Run { deps, entry, purpose, claim, window, now };
     match read(deps, feed, entry, &run.claim, window, stop).await {
@@ -244,9 +244,9 @@ impl Run<'_> {
                 };
                 note_attempt(&mut transaction, self.entry.source, self.entry.feed, &attempt).await?;
             }
-            Purpose::Backfill { stretch, step } => {
+            Purpose::Backfill { stretch, part } => {
                 let (source, feed) = (self.entry.source, self.entry.feed);
-                mark_done(&mut transaction, source, feed, stretch.from, stretch.until, step.until).await?;
+                mark_done(&mut transaction, source, feed, stretch.from, stretch.until, part.until).await?;
             }
         }
         give_back(&mut transaction, &self.claim.lease).await?;

@@ -134,19 +134,12 @@ async fn fetch(deps: &Deps, ask: &Ask, known: Option<Validator>) -> Result<(Answ
 }
 
 /// Keeps the bytes, if the lease is still ours.
-async fn keep(
-    deps: &Deps,
-    entry: &Entry,
-    claim: &Claim,
-    place: usize,
-    answer: &Answer,
-) -> Result<i64, StoreError> {
+async fn keep(deps: &Deps, entry: &Entry, claim: &Claim, place: usize, answer: &Answer) -> Result<i64, StoreError> {
     let mut connection = deps.pool.acquire().await?;
     let mut transaction = connection.begin().await?;
     hold(&mut transaction, &claim.lease, deps.lease).await?;
     let sequence = i32::try_from(place).unwrap_or(i32::MAX);
-    let raw_id =
-        keep_raw(&mut transaction, claim.run_id, sequence, entry.source, &answer.body, entry.keep_raw).await?;
+    let raw_id = keep_raw(&mut transaction, claim.run_id, sequence, entry.source, &answer.body, entry.keep_raw).await?;
     transaction.commit().await?;
     Ok(raw_id)
 }

@@ -17,11 +17,11 @@ use crate::domain::time::Span;
 /// The first wait and the longest for a failure's code.
 fn bounds(code: &str) -> (Span, Span) {
     match code {
-        "rate_limited" => (Span::MINUTE, Span::HOUR),
         "refused" => (Span::MINUTE.times(15), Span::HOUR.times(6)),
         "unreachable" | "timeout" | "truncated" | "server_error" | "abandoned" | "stopped" => {
             (Span::SECOND.times(5), Span::MINUTE.times(10))
         }
+        // "rate_limited" among them.
         _ => (Span::MINUTE, Span::HOUR),
     }
 }
@@ -35,12 +35,10 @@ pub fn wait_after(code: &str, failures: u32, asked: Option<Duration>, chance: f6
     let grown = first.times(1 << failures.saturating_sub(1).min(20)).min(longest);
     #[expect(clippy::cast_possible_truncation, reason = "a share of at most six hours in microseconds")]
     let share = |span: Span, share: f64| Span::from_micros((span.micros() as f64 * share) as i64);
+    // No source is believed for longer than a day.
+    let asked = asked.map(|asked| asked.min(Duration::from_hours(24)));
     match asked.and_then(|asked| i64::try_from(asked.as_micros()).ok()) {
-        // No source is believed for longer than a day.
-        Some(micros) => {
-            let asked = Span::from_micros(micros).min(Span::DAY);
-            asked.max(Span::SECOND).plus(share(Span::SECOND.times(10), chance))
-        }
+        Some(micros) => Span::from_micros(micros).max(Span::SECOND).plus(share(Span::SECOND.times(10), chance)),
         None => share(grown, 1.0 - 0.5 * chance),
     }
 }

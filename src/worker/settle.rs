@@ -64,8 +64,11 @@ pub(super) async fn settle(pool: &PgPool, normalized: Normalized) -> Result<Sett
     Ok(Settled { batches: cut_into_batches(believed.collect()), set_aside: refused, read, gaps })
 }
 
-fn by_series(arrivals: &[Arrival]) -> Vec<(&SeriesKey, Vec<(usize, &Arrival)>)> {
-    let mut series: BTreeMap<String, (&SeriesKey, Vec<(usize, &Arrival)>)> = BTreeMap::new();
+/// A series with its arrivals and their places in the payload.
+type Placed<'a> = (&'a SeriesKey, Vec<(usize, &'a Arrival)>);
+
+fn by_series(arrivals: &[Arrival]) -> Vec<Placed<'_>> {
+    let mut series: BTreeMap<String, Placed<'_>> = BTreeMap::new();
     for (place, arrival) in arrivals.iter().enumerate() {
         let slot = series.entry(arrival.key.to_string()).or_insert_with(|| (&arrival.key, Vec::new()));
         slot.1.push((place, arrival));

@@ -134,7 +134,9 @@ async fn paused_and_killed_workers_do_nothing_twice() {
     .unwrap();
     let log = std::fs::read_to_string(&log).unwrap();
     let refused = log.matches("the lease on").count();
-    println!("{seconds} s: {pauses} pauses, {kills} kills, {runs} runs, {abandoned} abandoned, {refused} late writes refused, {batches} batches");
+    println!(
+        "{seconds} s: {pauses} pauses, {kills} kills, {runs} runs, {abandoned} abandoned, {refused} late writes refused, {batches} batches"
+    );
     assert!(runs > 20 && batches > 10 && pauses > 0 && refused > 0, "something was tried\n{log}");
     assert!(!log.contains("panicked"), "{log}");
 }

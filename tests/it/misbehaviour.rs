@@ -22,7 +22,7 @@ const ON_TIME: Duration = Duration::from_millis(2_500);
 /// What was seen of one misbehaviour.
 #[derive(Debug)]
 struct Seen {
-    name: &'static str,
+    name: String,
     state: String,
     reason: String,
     /// What became of the values that were there before.
@@ -63,7 +63,12 @@ async fn feed_state(api: &Api) -> Value {
 async fn see(misbehaviour: Misbehaviour) -> Seen {
     let database = TestDatabase::new().await;
     let around = Surroundings::new(&database);
-    let name = misbehaviour.name();
+    let name = match misbehaviour {
+        Misbehaviour::TooManyRequests { retry_after: Some(seconds) } => {
+            format!("{}, `Retry-After: {seconds}`", misbehaviour.name())
+        }
+        _ => misbehaviour.name().to_owned(),
+    };
     around.run_all().await;
     let clock = Clock::manual(Clock::System.now());
     let api = Api::new(database.pool.clone(), clock.clone());
@@ -81,6 +86,7 @@ async fn see(misbehaviour: Misbehaviour) -> Seen {
     }
     api.refresh().await;
     let state = feed_state(&api).await;
+    check_doctor(&doctor(&database).await, &state, &name);
     let during = prices(&api).await;
     let values = match (during == before, during.len() == before.len()) {
         (true, _) => "kept, and age",
@@ -113,6 +119,21 @@ async fn see(misbehaviour: Misbehaviour) -> Seen {
     }
 }
 
+/// `doctor` shows what `/v1/sources` showed, as long as it is so.
+fn check_doctor(doctor: &str, state: &Value, name: &str) {
+    let line = doctor.lines().find(|line| line.contains(&format!("{SOURCE} days"))).unwrap();
+    let (shown, reason) = (state["state"].as_str().unwrap(), state["reason"].as_str().unwrap_or_default());
+    assert!(line.contains(shown) && line.contains(reason) && line.contains("last success 20"), "{name}: {line}");
+    assert_eq!(line.starts_with("ok"), shown == "ok", "{name}: {line}");
+}
+
+async fn doctor(database: &TestDatabase) -> String {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_miner-signals"));
+    let output = command.arg("doctor").env("DATABASE_URL", database.url()).output().await.unwrap();
+    assert!(output.status.success(), "one source that fails is nothing that is needed");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 const HEADER: &str = "\
 # When an upstream misbehaves
 
@@ -137,7 +158,9 @@ it has when idle (the same file, `memory_is_bounded_whatever_is_sent`).
 #[tokio::test(flavor = "multi_thread")]
 async fn every_misbehaviour_is_seen_and_harms_nothing_else() {
     let mut page = HEADER.to_owned();
-    for chunk in Misbehaviour::ALL.chunks(3) {
+    let mut kinds = vec![Misbehaviour::TooManyRequests { retry_after: None }];
+    kinds.extend(Misbehaviour::ALL);
+    for chunk in kinds.chunks(3) {
         for seen in futures::future::join_all(chunk.iter().map(|&misbehaviour| see(misbehaviour))).await {
             writeln!(page, "{}", seen.row()).unwrap();
         }
@@ -174,20 +197,21 @@ async fn memory_is_bounded_whatever_is_sent() {
     let until = async |query: &'static str| {
         let begun = Instant::now();
         while !sqlx::query_scalar::<_, bool>(query).fetch_one(&database.pool).await.unwrap() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "{query}");
+            assert!(begun.elapsed() < Duration::from_mins(1), "{query}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     until("select count(*) = 9 from feed_state").await;
     let idle = resident(worker.id());
     let mut most = idle;
-    for (misbehaviour, reason) in
-        [(Misbehaviour::GzipBomb, "too_large"), (Misbehaviour::HugeBody, "too_large")]
-    {
+    for (misbehaviour, reason) in [(Misbehaviour::GzipBomb, "too_large"), (Misbehaviour::HugeBody, "too_large")] {
         for source in ["mempool", "coinmetrics", "coinbase", "kraken", "bitstamp"] {
             around.misbehave(source, Some(misbehaviour));
         }
-        sqlx::query("update feed_state set next_due_at = now(), state = 'ok', reason = null").execute(&database.pool).await.unwrap();
+        sqlx::query("update feed_state set next_due_at = now(), state = 'ok', reason = null")
+            .execute(&database.pool)
+            .await
+            .unwrap();
         let begun = Instant::now();
         loop {
             most = most.max(resident(worker.id()));
@@ -199,7 +223,7 @@ async fn memory_is_bounded_whatever_is_sent() {
             if failing == 5 {
                 break;
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "{} of 5 after {misbehaviour:?}", failing);
+            assert!(begun.elapsed() < Duration::from_mins(1), "{failing} of 5 after {misbehaviour:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

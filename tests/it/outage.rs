@@ -200,7 +200,8 @@ impl Road {
 
 /// Asks at a fixed rate, whatever the answers take; gives their times and how many were not 200.
 async fn load(address: String, per_second: u32, stop: Arc<AtomicBool>) -> (Vec<Duration>, usize) {
-    let paths = ["/v1/latest", "/v1/hashprice", "/v1/series/price_usd?last=100", "/v1/latest/price_usd.txt?require=any"];
+    let paths =
+        ["/v1/latest", "/v1/hashprice", "/v1/series/price_usd?last=100", "/v1/latest/price_usd.txt?require=any"];
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
     let mut asked = tokio::task::JoinSet::new();
     for path in paths.into_iter().cycle() {

@@ -53,7 +53,7 @@ impl Surroundings {
             http: Http::new(None, Limits { deadline: DEADLINE, ..Limits::default() }).unwrap(),
             clock: Clock::manual(Clock::System.now()),
             holder: "test".to_owned(),
-            lease: Duration::from_secs(60),
+            lease: Duration::from_mins(1),
         };
         Self { feeds: feeds(&addresses, None), upstreams, deps, stop: CancellationToken::new() }
     }

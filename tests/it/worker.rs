@@ -27,7 +27,10 @@ async fn every_feed_is_read_once_and_says_nothing_new_the_second_time() {
     let around = Surroundings::new(&database);
     around.run_all().await;
     let states: Vec<(String, String, String)> =
-        sqlx::query_as("select source, feed, state from feed_state order by 1, 2").fetch_all(&database.pool).await.unwrap();
+        sqlx::query_as("select source, feed, state from feed_state order by 1, 2")
+            .fetch_all(&database.pool)
+            .await
+            .unwrap();
     assert_eq!(states.len(), 9);
     assert!(states.iter().all(|(_, _, state)| state != "failing"), "{states:?}");
     let rows = count(&database.pool, "select count(*) from observation").await;
@@ -41,7 +44,11 @@ async fn every_feed_is_read_once_and_says_nothing_new_the_second_time() {
     let answers = count(&database.pool, "select count(*) from raw_answer").await;
     around.make_due().await;
     around.run("kraken", "days").await;
-    assert_eq!(count(&database.pool, "select count(*) from raw_answer").await - answers, 0, "the same bytes are kept once");
+    assert_eq!(
+        count(&database.pool, "select count(*) from raw_answer").await - answers,
+        0,
+        "the same bytes are kept once"
+    );
     assert_eq!(count(&database.pool, "select count(*) from observation").await, rows);
     assert_eq!(count(&database.pool, "select batch from head").await, head, "an idle poll makes no batch");
     let open = count(&database.pool, "select count(*) from run where finished_at is null and feed is not null").await;
@@ -87,10 +94,13 @@ async fn a_worker_that_slept_through_its_lease_writes_nothing() {
         let rows: i64 = sqlx::query_scalar(query).fetch_one(&database.pool).await.unwrap();
         assert_eq!(rows, 0, "{table}");
     }
-    around.deps.lease = Duration::from_secs(60);
+    around.deps.lease = Duration::from_mins(1);
     assert!(around.run("kraken", "days").await.counts.stored > 0, "the next worker goes on");
     let outcomes: Vec<Option<String>> =
-        sqlx::query_scalar("select failure from run where feed is not null order by run_id").fetch_all(&database.pool).await.unwrap();
+        sqlx::query_scalar("select failure from run where feed is not null order by run_id")
+            .fetch_all(&database.pool)
+            .await
+            .unwrap();
     assert_eq!(outcomes, [Some("abandoned".to_owned()), None]);
 }
 
@@ -99,7 +109,7 @@ async fn two_workers_never_run_the_same_source_at_once() {
     let database = TestDatabase::new().await;
     let around = Surroundings::new(&database);
     let mut connection = database.pool.acquire().await.unwrap();
-    let lease = take(&mut connection, "kraken", "somebody else", Duration::from_secs(60)).await.unwrap().unwrap();
+    let lease = take(&mut connection, "kraken", "somebody else", Duration::from_mins(1)).await.unwrap().unwrap();
     assert_eq!(around.try_run("kraken", "days").await, Outcome::HeldElsewhere);
     assert!(matches!(around.try_run("coinbase", "days").await, Outcome::Ran(_)), "other sources are free");
     give_back(&mut connection, &lease).await.unwrap();
@@ -165,7 +175,8 @@ async fn a_backfill_goes_on_where_it_was_interrupted() {
     assert_eq!(count(&database.pool, "select count(*) from observation").await, stored + counts.stored.cast_signed());
     let assumed = count(&database.pool, "select count(*) from observation where known_basis <> 'assumed'").await;
     assert_eq!(assumed, 0, "first values of a backfill are always assumed");
-    let nothing = backfill(&around.deps, &scheduled, stretch, &mut |_| panic!("no step is left"), &go_on).await.unwrap();
+    let nothing =
+        backfill(&around.deps, &scheduled, stretch, &mut |_| panic!("no step is left"), &go_on).await.unwrap();
     assert_eq!(nothing.read, 0);
 }
 
@@ -236,7 +247,12 @@ async fn replay(from: &TestDatabase) -> TestDatabase {
     }
     let head: (i64, chrono::DateTime<chrono::Utc>) =
         sqlx::query_as("select batch, recorded_at from head").fetch_one(&from.pool).await.unwrap();
-    sqlx::query("update head set batch = $1, recorded_at = $2").bind(head.0).bind(head.1).execute(&to.pool).await.unwrap();
+    sqlx::query("update head set batch = $1, recorded_at = $2")
+        .bind(head.0)
+        .bind(head.1)
+        .execute(&to.pool)
+        .await
+        .unwrap();
     to
 }
 
