@@ -55,7 +55,8 @@ pub struct NameParams {
     /// The subject of the values.
     #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9._:-]+$", example = "btc")]
     subject: Option<String>,
-    /// Only this source; otherwise the preferred one that has values.
+    /// Only this source; otherwise the preferred one that has values, and for the hourly price the median
+    /// of the venues.
     #[param(
         required = false,
         nullable = false,

@@ -1,7 +1,8 @@
 //! The rows of any metric in a view, stored or derived, behind one face.
 //!
 //! Endpoints ask for periods and rows here and need not know whether a metric is stored, in which
-//! case its sources are chosen among, or derived, in which case it is computed.
+//! case its sources are chosen among, or derived, in which case it is computed, or the hourly price,
+//! which is made of several sources at once.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +13,7 @@ use crate::domain::choice::{Group, GroupView, union_of_periods};
 use crate::domain::indicators::statistics::Scratch;
 use crate::domain::network::{DerivedRow, NetworkHistory, NetworkMetric, NetworkView};
 use crate::domain::observation::{Basis, Moment, Period, Resolution, SeriesLog, Winner};
+use crate::domain::spot::{self, SpotHistory, SpotView};
 use crate::domain::time::Timestamp;
 
 /// The most rows that all versions of a series may come to in one answer.
@@ -44,9 +46,22 @@ impl Vintage {
 pub struct Wanted<'a> {
     pub metric: &'static Metric,
     pub subject: &'a str,
-    /// Only this source; otherwise sources are chosen among.
+    /// Only this source; otherwise sources are chosen among, or for the hourly price taken together.
     pub source: Option<&'a str>,
     pub resolution: Resolution,
+}
+
+impl Wanted<'_> {
+    /// Whether this is the median of the venues and not the series of one source.
+    fn is_spot(&self) -> bool {
+        self.source.is_none() && spot::is_spot(self.metric.slug, self.subject, self.resolution)
+    }
+
+    /// The method id that goes with computed values; `None` for stored ones.
+    #[must_use]
+    pub fn method(&self) -> Option<&'static str> {
+        if self.is_spot() { Some(spot::METHOD) } else { self.metric.method() }
+    }
 }
 
 /// One version of one period.
@@ -109,6 +124,7 @@ pub struct Material<'a> {
 
 enum Kind<'a> {
     Stored(Group<'a>),
+    Spot(SpotHistory<'a>),
     Network(NetworkMetric, Box<NetworkHistory<'a>>),
     /// A metric whose inputs this installation cannot have yet, with the reason.
     Absent(&'static str),
@@ -120,7 +136,9 @@ impl<'a> Material<'a> {
     pub fn gather(view: &'a View, wanted: Wanted<'a>) -> Self {
         let stored = &view.snapshot.stored;
         let of_source = move |log: &&'a SeriesLog| wanted.source.is_none_or(|source| log.key.source == source);
-        let kind = if wanted.metric.origin == Origin::Raw {
+        let kind = if wanted.is_spot() {
+            Kind::Spot(SpotHistory::new(stored.logs(), &stored.rules, view.moment))
+        } else if wanted.metric.origin == Origin::Raw {
             let slug = wanted.metric.slug;
             let logs: Vec<_> = stored.logs_of(slug, wanted.subject, wanted.resolution);
             let logs: Vec<_> = logs.into_iter().filter(of_source).collect();
@@ -144,6 +162,7 @@ impl<'a> Material<'a> {
     pub fn series(&self) -> Series<'_, 'a> {
         let kind = match &self.kind {
             Kind::Stored(group) => SeriesKind::Stored(group, group.view(self.moment)),
+            Kind::Spot(history) => SeriesKind::Spot(history, history.view(self.moment)),
             Kind::Network(metric, history) => {
                 SeriesKind::Network(*metric, history, Box::new(history.view(self.moment)))
             }
@@ -160,6 +179,9 @@ impl<'a> Material<'a> {
             Kind::Stored(group) => (0..group.periods().len())
                 .filter_map(|period| Some((period, group.first_served(period, moment)?)))
                 .collect(),
+            Kind::Spot(history) => (0..history.hours().len())
+                .filter_map(|hour| Some((hour, history.first_served(hour, moment)?)))
+                .collect(),
             Kind::Network(metric, history) => {
                 let first = history.first_computable(*metric, 0..history.days(), moment);
                 first.into_iter().enumerate().filter_map(|(day, at)| Some((day, at?))).collect()
@@ -174,6 +196,7 @@ impl<'a> Material<'a> {
         let moment = Moment { at, ..self.moment };
         match &self.kind {
             Kind::Stored(group) => group.view_of(period..period + 1, moment).value(period, 0),
+            Kind::Spot(history) => history.value_at(period, moment).ok(),
             Kind::Network(metric, history) => history.value_at(*metric, period, moment, scratch).ok(),
             Kind::Absent(_) => None,
         }
@@ -188,6 +211,7 @@ pub struct Series<'m, 'a> {
 
 enum SeriesKind<'m, 'a> {
     Stored(&'m Group<'a>, GroupView<'m, 'a>),
+    Spot(&'m SpotHistory<'a>, SpotView<'m, 'a>),
     Network(NetworkMetric, &'m NetworkHistory<'a>, Box<NetworkView<'m, 'a>>),
     Absent(&'static str),
 }
@@ -210,6 +234,7 @@ impl Series<'_, '_> {
             SeriesKind::Stored(group, view) => (0..group.periods().len())
                 .filter(|&period| inside(group.periods()[period].0) && view.winner(period).is_some())
                 .collect(),
+            SeriesKind::Spot(history, view) => view.life().filter(|&hour| inside(history.hours()[hour].0)).collect(),
             SeriesKind::Network(metric, history, view) => view
                 .life(*metric)
                 .filter(|&day| inside(history.day(day).start()) && !view.is_pending(*metric, day))
@@ -242,6 +267,7 @@ impl Series<'_, '_> {
             SeriesKind::Stored(group, view) => {
                 periods.iter().flat_map(|&at| stored_rows(group, view, at, self.moment, vintage)).collect()
             }
+            SeriesKind::Spot(history, view) => spot_rows(history, view, periods, self.moment, vintage),
             SeriesKind::Network(metric, history, view) => {
                 network_rows(*metric, history, view, periods, self.moment, vintage)
             }
@@ -254,13 +280,15 @@ impl Series<'_, '_> {
     pub fn newest(&self) -> Option<Row> {
         let period = match &self.kind {
             SeriesKind::Stored(_, view) => view.newest()?.period,
+            SeriesKind::Spot(_, view) => view.newest()?.hour,
             SeriesKind::Network(metric, _, view) => view.newest_with_value(*metric)?,
             SeriesKind::Absent(_) => return None,
         };
         self.rows(&[period], Vintage::Latest).ok()?.pop()
     }
 
-    /// How fresh the series is: as its worst required input.
+    /// How fresh the series is: as its worst required input. The hourly price requires no venue in
+    /// particular, so it is as fresh as its newest value.
     #[must_use]
     pub fn freshness(&self) -> Freshness {
         let of = |view: &GroupView<'_, '_>| {
@@ -268,6 +296,10 @@ impl Series<'_, '_> {
         };
         match &self.kind {
             SeriesKind::Stored(_, view) => of(view),
+            SeriesKind::Spot(_, view) => {
+                let newest = view.newest();
+                newest.map_or_else(Freshness::default, |newest| Freshness::of(newest.observed_until, newest.timing))
+            }
             SeriesKind::Network(NetworkMetric::HashpriceBtc, _, view) => of(&view.chain),
             SeriesKind::Network(_, _, view) => of(&view.chain).and(of(&view.price)),
             SeriesKind::Absent(_) => Freshness::default(),
@@ -321,6 +353,23 @@ fn stored_row((log, period, winner): (&SeriesLog, Period<'_>, Winner<'_>), momen
     }
 }
 
+fn spot_rows(
+    history: &SpotHistory<'_>,
+    view: &SpotView<'_, '_>,
+    periods: &[usize],
+    moment: Moment,
+    vintage: Vintage,
+) -> Vec<Row> {
+    let (Some(&first), Some(&last)) = (periods.first(), periods.last()) else { return Vec::new() };
+    let hours = first..last + 1;
+    let rows = match vintage {
+        Vintage::Latest => view.rows(hours),
+        Vintage::First => history.first_rows(hours, moment),
+        Vintage::All => history.all_rows(hours, moment, MAX_VERSION_ROWS + 1),
+    };
+    rows.into_iter().map(derived_row).collect()
+}
+
 fn network_rows(
     metric: NetworkMetric,
     history: &NetworkHistory<'_>,
@@ -341,8 +390,8 @@ fn network_rows(
 
 fn derived_row(row: DerivedRow) -> Row {
     Row {
-        start: row.day.start(),
-        end: row.day.end(),
+        start: row.start,
+        end: row.end,
         value: row.value.ok(),
         reason: row.value.err().map(|missing| missing.code().to_owned()),
         known_at: row.known_at,

@@ -125,8 +125,14 @@ const fn derived(
 
 /// Every metric, raw ones first, in the order in which the catalog is shown.
 pub const METRICS: &[Metric] = &[
-    raw("price_usd", "USD", Kind::Price, (0.000_1, 100_000_000.0), "Price of one bitcoin at the end of the period.")
-        .stepping(5.0),
+    raw(
+        "price_usd",
+        "USD",
+        Kind::Price,
+        (0.000_1, 100_000_000.0),
+        "Price of one bitcoin at the end of the period. By the hour, unless one source is asked for, it is the median of the venues (coinbase, kraken, bitstamp) that have a close for that hour; nothing is carried over from the hour before.",
+    )
+    .stepping(5.0),
     raw(
         "hashrate_h_per_s",
         "H/s",

@@ -124,6 +124,14 @@ impl<'a> Group<'a> {
             .flat_map(move |period| period.visible(moment).map(|version| version.known_at))
     }
 
+    /// The value of each candidate that has one in the view, with its source, by name: what there is to
+    /// choose among.
+    pub fn values(&self, period: usize, field: usize, moment: Moment) -> impl Iterator<Item = (&'a str, f64)> {
+        self.candidates.iter().filter_map(move |candidate| {
+            Some((candidate.source, candidate.fields[field].periods[period]?.value(moment)?))
+        })
+    }
+
     /// The first instant T at which V(T, S) serves the period; `None` if none up to `moment.at`.
     #[must_use]
     pub fn first_served(&self, period: usize, moment: Moment) -> Option<Timestamp> {

@@ -163,7 +163,9 @@ pub struct NetworkHistory<'a> {
 /// One served row of a derived metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DerivedRow {
-    pub day: Day,
+    /// Where the period begins and ends.
+    pub start: Timestamp,
+    pub end: Timestamp,
     pub value: Result<f64, Missing>,
     /// The newest `known_at` among everything visible in the declared inputs; `None` where nothing
     /// is known of them.
@@ -171,7 +173,7 @@ pub struct DerivedRow {
     /// How many distinct later times of knowledge the inputs have had since the value was first
     /// computable.
     pub revision: usize,
-    /// The sources of the day's own inputs, joined by `+`; empty where there are none.
+    /// The sources of the period's own inputs, joined by `+`; empty where there are none.
     pub source: String,
     /// When the next version of the row became known, inside the same view.
     pub superseded_at: Option<Timestamp>,
@@ -290,7 +292,8 @@ impl<'a> NetworkHistory<'a> {
             for (revision, &at) in instants.iter().enumerate() {
                 let view = self.view_of(day.saturating_sub(LONGEST_WINDOW - 1)..day + 1, Moment { at, ..moment });
                 rows.push(DerivedRow {
-                    day: self.day(day),
+                    start: self.day(day).start(),
+                    end: self.day(day).end(),
                     value: view.value(metric, day, &mut scratch),
                     known_at: Some(at),
                     revision,
@@ -488,7 +491,8 @@ impl NetworkView<'_, '_> {
         let first = FirstServed::new(self.history, metric, days.clone(), self.moment);
         days.filter(|&day| !self.is_pending(metric, day))
             .map(|day| DerivedRow {
-                day: self.history.day(day),
+                start: self.history.day(day).start(),
+                end: self.history.day(day).end(),
                 value: self.value(metric, day, &mut scratch),
                 known_at: known.newest(metric, day),
                 revision: revision(&known, &first, metric, day),

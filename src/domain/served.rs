@@ -2,13 +2,14 @@
 
 use super::catalog::Metric;
 use super::choice::{Group, GroupView, union_of_periods};
-use super::network::{NetworkHistory, NetworkMetric};
+use super::network::{DerivedRow, NetworkHistory, NetworkMetric};
 use super::observation::{Moment, Resolution, SeriesLog};
 use super::rules::RuleBook;
+use super::spot::{SpotHistory, is_spot};
 use super::time::Timestamp;
 use crate::domain::catalog::find_metric;
 
-/// The newest value of one metric, subject and resolution, as chosen among its sources.
+/// The newest value of one metric, subject and resolution, as it is served to who names no source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServedValue {
     pub metric: &'static Metric,
@@ -55,7 +56,15 @@ fn stored_values<'a>(
     visible.sort_by_key(|log| name(log));
     let of_one = |logs: &[&SeriesLog]| {
         let key = &logs[0].key;
+        let (subject, resolution) = (key.subject.clone(), key.resolution);
         let logs = logs.iter().copied();
+        if is_spot(key.metric.slug, &key.subject, key.resolution) {
+            let history = SpotHistory::new(logs, rules, moment);
+            let view = history.view(moment);
+            let newest = view.newest().and_then(|newest| newest_value(view.rows(newest.hour..newest.hour + 1).pop()?));
+            let stale = view.valid_until().is_none_or(|valid_until| valid_until <= moment.at);
+            return ServedValue { metric: key.metric, subject, resolution, newest, stale };
+        }
         let group = Group::new(&[key.metric.slug], logs.clone(), union_of_periods(logs), rules, moment);
         let view = group.view(moment);
         let newest = view.newest().and_then(|newest| {
@@ -67,7 +76,6 @@ fn stored_values<'a>(
                 source: log.key.source.clone(),
             })
         });
-        let (subject, resolution) = (key.subject.clone(), key.resolution);
         ServedValue { metric: key.metric, subject, resolution, newest, stale: is_stale(&[&view], moment) }
     };
     visible.chunk_by(|a, b| name(a) == name(b)).map(of_one).collect()
@@ -81,11 +89,8 @@ fn derived_values<'a>(
     let history = NetworkHistory::new(logs, rules, moment);
     let view = history.view(moment);
     let of_one = |metric: NetworkMetric| {
-        let newest = view.newest_with_value(metric).and_then(|day| {
-            let row = view.rows(metric, day..day + 1).pop()?;
-            let (value, known_at) = (row.value.ok()?, row.known_at?);
-            Some(NewestValue { period_start: row.day.start(), value, known_at, source: row.source })
-        });
+        let newest = view.newest_with_value(metric);
+        let newest = newest.and_then(|day| newest_value(view.rows(metric, day..day + 1).pop()?));
         let stale = match metric {
             NetworkMetric::HashpriceBtc => is_stale(&[&view.chain], moment),
             _ => is_stale(&[&view.chain, &view.price], moment),
@@ -94,6 +99,10 @@ fn derived_values<'a>(
         Some(ServedValue { metric: find_metric(metric.slug())?, subject, resolution, newest, stale })
     };
     NetworkMetric::ALL.into_iter().filter_map(of_one).collect()
+}
+
+fn newest_value(row: DerivedRow) -> Option<NewestValue> {
+    Some(NewestValue { period_start: row.start, value: row.value.ok()?, known_at: row.known_at?, source: row.source })
 }
 
 /// Whether the newest value of any of the groups is past its cadence and grace, or there is none.

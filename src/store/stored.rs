@@ -14,6 +14,7 @@ use crate::domain::choice::{Group, union_of_periods};
 use crate::domain::network::NetworkHistory;
 use crate::domain::observation::{Moment, Resolution, SeriesLog};
 use crate::domain::rules::RuleBook;
+use crate::domain::spot::{SpotHistory, is_spot};
 use crate::domain::time::Timestamp;
 
 /// Everything stored up to one batch.
@@ -109,6 +110,11 @@ impl Stored {
         names.dedup();
         for (metric, subject, resolution) in names {
             let logs = self.logs_of(metric, subject, resolution);
+            if is_spot(metric, subject, resolution) {
+                let spot = SpotHistory::new(logs.into_iter(), &self.rules, moment);
+                changes.extend(spot.view(moment).valid_until());
+                continue;
+            }
             let periods = union_of_periods(logs.iter().copied());
             let group = Group::new(&[metric_of(&logs)], logs.iter().copied(), periods, &self.rules, moment);
             let view = group.view(moment);

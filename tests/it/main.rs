@@ -13,6 +13,7 @@ mod outage;
 mod private_postgres;
 mod reference;
 mod schema;
+mod spot;
 mod tidy;
 mod upstream;
 mod worker;

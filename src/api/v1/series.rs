@@ -15,9 +15,10 @@ use crate::api::problem::{Code, Problem};
 use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
 use crate::api::time_format::{ColumnAt, level};
-use crate::api::view::View;
+use crate::api::view::{Freshness, View};
 use crate::domain::catalog::{METRICS, Metric, Origin};
 use crate::domain::observation::Resolution;
+use crate::domain::spot;
 use crate::domain::time::Timestamp;
 
 /// Rows of a JSON page unless `limit` says otherwise, and at most.
@@ -52,7 +53,7 @@ static ONE: Endpoint = Endpoint {
 pub struct SeriesEntry {
     pub metric: &'static str,
     pub subject: String,
-    /// The publisher; null for derived metrics and for metrics without any values yet.
+    /// The publisher; null for what is computed, and for metrics without any values yet.
     pub source: Option<String>,
     /// Length of a period: 1d or 1h.
     pub resolution: &'static str,
@@ -61,7 +62,7 @@ pub struct SeriesEntry {
     pub kind: &'static str,
     /// What the number is.
     pub definition: &'static str,
-    /// The method id of derived metrics; null for stored ones.
+    /// The method id of what is computed; null for stored series.
     pub method: Option<&'static str>,
     /// Begin of the first period with a value; null without values.
     #[schema(value_type = Option<String>, example = "2010-07-18")]
@@ -78,8 +79,8 @@ pub struct SeriesEntry {
 
 /// List the series
 ///
-/// The catalog: every stored series by source, every derived metric, and the metrics that have no
-/// values yet, with unit, definition, span and the newest time of knowledge.
+/// The catalog: every stored series by source, every derived metric, the hourly price of all venues
+/// together, and the metrics that have no values yet, with unit, definition, span and the newest time of knowledge.
 #[utoipa::path(get, path = "/v1/series", operation_id = "listSeries", tag = "series",
     params(ViewParams, ListForms),
     responses(
@@ -117,6 +118,10 @@ fn list(question: &Question) -> Result<Content, Problem> {
             let key = &log.key;
             let wanted =
                 Wanted { metric, subject: &key.subject, source: Some(&key.source), resolution: key.resolution };
+            rows.push(entry(question, wanted));
+        }
+        if logs.iter().any(|log| spot::is_input(&log.key)) {
+            let wanted = Wanted { metric, subject: spot::SUBJECT, source: None, resolution: Resolution::Hour };
             rows.push(entry(question, wanted));
         }
         if logs.is_empty() {
@@ -162,7 +167,7 @@ fn entry(question: &Question, wanted: Wanted<'_>) -> SeriesEntry {
         unit: metric.unit,
         kind: metric.kind.name(),
         definition: metric.definition,
-        method: metric.method(),
+        method: wanted.method(),
         first_date: first.as_ref().map(when),
         last_date: newest.as_ref().map(when),
         cadence: match wanted.resolution {
@@ -174,14 +179,14 @@ fn entry(question: &Question, wanted: Wanted<'_>) -> SeriesEntry {
 }
 
 /// The freshness of everything stored for `btc`: that of its worst stored daily series.
-fn whole_freshness(question: &Question) -> crate::api::view::Freshness {
+fn whole_freshness(question: &Question) -> Freshness {
     let stored = METRICS.iter().filter(|metric| metric.origin == Origin::Raw);
     let of = |metric: &'static Metric| {
         let wanted = Wanted { metric, subject: "btc", source: None, resolution: Resolution::Day };
         let freshness = Material::gather(&question.view, wanted).series().freshness();
         freshness.observed_until.map(|_| freshness)
     };
-    stored.filter_map(of).reduce(crate::api::view::Freshness::and).unwrap_or_default()
+    stored.filter_map(of).reduce(Freshness::and).unwrap_or_default()
 }
 
 /// What part of a list in time is wanted, and in which order.
@@ -269,10 +274,9 @@ fn one(question: &Question) -> Result<Content, Problem> {
         rows.reverse();
     }
     let freshness = series.freshness();
-    let meta = Meta::of(Some(metric), Some(subject), view, &freshness, sources_of(&rows));
+    let meta = meta_of(wanted, view, &freshness, sources_of(&rows));
     let simulated = view.is_simulated();
-    let mut rows: Vec<SeriesRow> =
-        rows.into_iter().map(|row| present(row, resolution, metric, subject, all_columns, simulated)).collect();
+    let mut rows: Vec<SeriesRow> = rows.into_iter().map(|row| present(row, wanted, all_columns, simulated)).collect();
     level(rows.iter_mut().map(|row| &mut row.known_at));
     level(rows.iter_mut().filter_map(|row| row.more.as_mut()).map(|more| &mut more.superseded_at));
     let data = Box::new(Rows { rows, columns: series_columns(all_columns, simulated) });
@@ -287,7 +291,7 @@ fn of_column(question: &Question, wanted: Wanted<'_>, page: &Page) -> Result<Con
     let (range, next_cursor) = page.cut(between.len(), question);
     let rows = between.start + range.start..between.start + range.end;
     let freshness = column.freshness;
-    let meta = Meta::of(Some(wanted.metric), Some(wanted.subject), view, &freshness, column.sources(rows.clone()));
+    let meta = meta_of(wanted, view, &freshness, column.sources(rows.clone()));
     let columns = series_columns(false, view.is_simulated());
     Ok(Content { data: Box::new(ColumnPage { column, rows, columns }), meta, freshness, next_cursor })
 }
@@ -298,29 +302,27 @@ fn column_of(view: &View, wanted: Wanted<'_>) -> serde_json::Result<Column> {
     let simulated = view.is_simulated();
     let present_one = |row: Row| {
         let start = row.start;
-        (start, present(row, wanted.resolution, wanted.metric, wanted.subject, false, simulated))
+        (start, present(row, wanted, false, simulated))
     };
     Column::write(series.freshness(), series.latest_rows().into_iter().map(present_one).unzip())
 }
 
-fn present(
-    row: Row,
-    resolution: Resolution,
-    metric: &'static Metric,
-    subject: &str,
-    all_columns: bool,
-    simulated: bool,
-) -> SeriesRow {
+fn meta_of(wanted: Wanted<'_>, view: &View, freshness: &Freshness, sources: Vec<String>) -> Meta {
+    let meta = Meta::of(Some(wanted.metric), Some(wanted.subject), view, freshness, sources);
+    Meta { method: wanted.method(), ..meta }
+}
+
+fn present(row: Row, wanted: Wanted<'_>, all_columns: bool, simulated: bool) -> SeriesRow {
     let more = all_columns.then(|| MoreColumns {
         known_basis: row.basis.map(crate::domain::observation::Basis::name),
         superseded_at: row.superseded_at.map(ColumnAt::from),
-        subject: subject.to_owned(),
-        unit: metric.unit,
-        method: metric.method(),
+        subject: wanted.subject.to_owned(),
+        unit: wanted.metric.unit,
+        method: wanted.method(),
     });
     SeriesRow {
-        date: When::of(row.start, resolution),
-        period_end: When::of(row.end, resolution),
+        date: When::of(row.start, wanted.resolution),
+        period_end: When::of(row.end, wanted.resolution),
         value: row.value,
         known_at: row.known_at.map(ColumnAt::from),
         revision: row.revision as u64,

@@ -7,7 +7,8 @@
 //! Three rules hold in every file:
 //!
 //! - **Absent is typed.** A value that cannot be computed is a [`statistics::Missing`] with a
-//!   stable code. It is never 0, NaN or infinity, and nothing is carried forward over a hole.
+//!   stable code, or `None` where there can be one reason only. It is never 0, NaN or infinity, and
+//!   nothing is carried forward over a hole.
 //! - **Windows** are slices with one element per calendar day, oldest first, whose last element is
 //!   the day in question. A hole inside the life of the series is `None`; days before the first
 //!   value of the series are not in the slice at all.
@@ -15,4 +16,5 @@
 //!   whatever was computed before it, and at whatever day a computation began.
 
 pub mod hashprice;
+pub mod spot;
 pub mod statistics;

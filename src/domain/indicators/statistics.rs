@@ -174,9 +174,8 @@ impl Window<'_> {
     }
 
     fn median(&self, scratch: &mut Scratch) -> f64 {
-        scratch.0.clear();
-        scratch.0.extend(self.values().map(ordered));
-        median_in_place(&mut scratch.0)
+        // A window that was admitted has today's value at least.
+        median_of(self.values(), scratch).unwrap_or(self.today)
     }
 
     /// The median and the median absolute deviation from it.
@@ -433,6 +432,15 @@ fn distance(difference: f64, deviation: f64) -> Result<f64, Missing> {
         return Err(Missing::NoDispersion);
     }
     ratio(difference, deviation)
+}
+
+/// The median of finite values in any order, in their unit: the middle one, or the mean of the two in
+/// the middle; `None` of none.
+#[must_use]
+pub fn median_of(values: impl Iterator<Item = f64>, scratch: &mut Scratch) -> Option<f64> {
+    scratch.0.clear();
+    scratch.0.extend(values.map(ordered));
+    (!scratch.0.is_empty()).then(|| median_in_place(&mut scratch.0))
 }
 
 /// The median of at least one finite value, given as [`ordered`] integers; leaves them in another
