@@ -57,19 +57,19 @@ pub struct SourceArgs {
     pub coinmetrics_key: Option<Secret>,
     /// Another mempool.space, such as your own
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_MEMPOOL_URL")]
-    pub mempool_url: Option<Url>,
+    pub mempool_url: Option<String>,
     /// Another address of Coin Metrics
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_COINMETRICS_URL")]
-    pub coinmetrics_url: Option<Url>,
+    pub coinmetrics_url: Option<String>,
     /// Another address of Coinbase Exchange
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_COINBASE_URL")]
-    pub coinbase_url: Option<Url>,
+    pub coinbase_url: Option<String>,
     /// Another address of Kraken
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_KRAKEN_URL")]
-    pub kraken_url: Option<Url>,
+    pub kraken_url: Option<String>,
     /// Another address of Bitstamp
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_BITSTAMP_URL")]
-    pub bitstamp_url: Option<Url>,
+    pub bitstamp_url: Option<String>,
     /// Seconds after which another worker takes over from one that does not move; longer than any request
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..), env = "MINER_SIGNALS_LEASE_SECONDS")]
     pub lease_seconds: u16,
@@ -85,17 +85,15 @@ impl SourceArgs {
     /// If `--without` names no source.
     pub fn feeds(&self) -> anyhow::Result<Vec<Arc<dyn Feed>>> {
         let usual = Addresses::default();
-        let or = |given: &Option<Url>, usual: Url| given.clone().unwrap_or(usual);
         let addresses = Addresses {
-            mempool: or(&self.mempool_url, usual.mempool),
-            coinmetrics: self.coinmetrics_url.clone(),
-            coinbase: or(&self.coinbase_url, usual.coinbase),
-            kraken: or(&self.kraken_url, usual.kraken),
-            bitstamp: or(&self.bitstamp_url, usual.bitstamp),
+            mempool: address("mempool", self.mempool_url.as_ref())?.unwrap_or(usual.mempool),
+            coinmetrics: address("coinmetrics", self.coinmetrics_url.as_ref())?,
+            coinbase: address("coinbase", self.coinbase_url.as_ref())?.unwrap_or(usual.coinbase),
+            kraken: address("kraken", self.kraken_url.as_ref())?.unwrap_or(usual.kraken),
+            bitstamp: address("bitstamp", self.bitstamp_url.as_ref())?.unwrap_or(usual.bitstamp),
         };
-        let key = self.coinmetrics_key.clone().map(|Secret(key)| ApiKey::new(key));
-        let mut feeds = feeds(&addresses, key);
-        for unwanted in &self.without {
+        let mut feeds = feeds(&addresses, self.coinmetrics_key());
+        for unwanted in self.without.iter().filter(|unwanted| !unwanted.is_empty()) {
             let before = feeds.len();
             feeds.retain(|feed| feed.source() != unwanted);
             if feeds.len() == before {
@@ -105,6 +103,13 @@ impl SourceArgs {
             }
         }
         Ok(feeds)
+    }
+
+    /// The key of Coin Metrics; an empty one is none.
+    #[must_use]
+    pub fn coinmetrics_key(&self) -> Option<ApiKey> {
+        let Secret(key) = self.coinmetrics_key.as_ref().filter(|Secret(key)| !key.is_empty())?;
+        Some(ApiKey::new(key.clone()))
     }
 
     /// The client that asks them.
@@ -119,6 +124,17 @@ impl SourceArgs {
     pub fn lease(&self) -> Duration {
         Duration::from_secs(u64::from(self.lease_seconds))
     }
+}
+
+/// The address of a source as it was given; an empty variable gives none.
+fn address(source: &str, given: Option<&String>) -> anyhow::Result<Option<Url>> {
+    let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let url = Url::parse(text).with_context(|| format!("the address of {source} is not one like https://host/path"))?;
+    ensure!(
+        matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none(),
+        "the address of {source} must begin with http:// or https:// and hold no password, because it is logged"
+    );
+    Ok(Some(url))
 }
 
 /// A text that is never printed: it may hold a password.

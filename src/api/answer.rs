@@ -37,16 +37,14 @@ pub struct ApiState {
     pub published: Arc<Published>,
     pub guard: Arc<Guard>,
     pub clock: Clock,
-    cache: Cache<String, Arc<Cached>>,
+    /// Answers that can never change.
+    permanent: Answers,
 }
 
 impl ApiState {
     #[must_use]
     pub fn new(published: Arc<Published>, guard: Arc<Guard>, clock: Clock) -> Self {
-        let weigh =
-            |key: &String, cached: &Arc<Cached>| u32::try_from(key.len() + cached.rendered.size()).unwrap_or(u32::MAX);
-        let cache = Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).time_to_idle(CACHE_IDLE).build();
-        Self { published, guard, clock, cache }
+        Self { published, guard, clock, permanent: Answers::default() }
     }
 
     /// The current snapshot.
@@ -57,6 +55,27 @@ impl ApiState {
         self.published
             .snapshot()
             .ok_or_else(|| Problem::new(Code::Starting, "The first snapshot is not loaded yet; try again in a moment."))
+    }
+}
+
+/// Rendered answers: those of one snapshot, which go with it, or those that can never change.
+///
+/// An answer of a snapshot may be slices of the snapshot's [`super::columns::Columns`], so it must not
+/// outlive it: a page of a few rows would keep whole series in memory.
+#[derive(Clone)]
+pub struct Answers(Cache<String, Arc<Cached>>);
+
+impl Default for Answers {
+    fn default() -> Self {
+        let weigh =
+            |key: &String, cached: &Arc<Cached>| u32::try_from(key.len() + cached.rendered.size()).unwrap_or(u32::MAX);
+        Self(Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).time_to_idle(CACHE_IDLE).build())
+    }
+}
+
+impl std::fmt::Debug for Answers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Answers({} kept)", self.0.entry_count())
     }
 }
 
@@ -288,11 +307,13 @@ impl Endpoint {
 
     async fn cached(&'static self, state: &ApiState, question: Question) -> Result<Arc<Cached>, Problem> {
         let key = question.cache_key();
-        if let Some(cached) = state.cache.get(&key) {
+        let view = &question.view;
+        let Answers(cache) = if view.is_permanent { &state.permanent } else { &view.snapshot.answers };
+        if let Some(cached) = cache.get(&key) {
             return Ok(cached);
         }
         let content = self.content;
-        let cache = state.cache.clone();
+        let cache = cache.clone();
         // Some milliseconds of arithmetic: not on a thread that serves connections. The task puts its
         // result into the cache itself, so that one that outlasts the time limit of its request
         // answers the next one; and requests for the same wait for one of them to render.
@@ -319,11 +340,7 @@ impl Question {
 
     fn cache_key(&self) -> String {
         let query = self.params.canonical_query(&["require", "max_age"], &[]);
-        let form = self.form.name();
-        if self.view.is_permanent {
-            return format!("{form} {} {query}", self.asked_path);
-        }
-        format!("{} {form} {} {query}", self.view.snapshot.id(), self.asked_path)
+        format!("{} {} {query}", self.form.name(), self.asked_path)
     }
 
     fn render(&self, content: &Content) -> Result<Cached, Problem> {
@@ -341,6 +358,8 @@ impl Question {
                 }
             };
         let view = &self.view;
+        // What stays for long must not hold on to the columns of a snapshot.
+        let parts = if view.is_permanent { vec![Bytes::from(parts.concat())] } else { parts };
         let facts = ContentFacts {
             media_type: self.form.media_type(),
             // A past moment can be known better with the next batch, so T says nothing of the last change.

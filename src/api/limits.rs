@@ -15,7 +15,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-/// How many requests may come at once.
+/// How many requests may come at once, or a second's allowance where that is more.
 pub const BURST: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
 /// How many requests with a bad key an address may make in a minute.
 const BAD_KEYS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
@@ -81,7 +81,9 @@ pub struct Limits {
 impl Limits {
     #[must_use]
     pub fn per_minute(requests: NonZeroU32) -> Self {
-        let burst = requests.min(BURST);
+        // A burst that is over in microseconds would be within the error of the clocks of two cores.
+        let second = NonZeroU32::new(requests.get() / 60).unwrap_or(NonZeroU32::MIN);
+        let burst = requests.min(BURST).max(second);
         let quota = Quota::per_minute(requests).allow_burst(burst);
         let policy = format!("\"default\";q={requests};w=60");
         Self {

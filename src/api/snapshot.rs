@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use sqlx::PgPool;
 
+use super::answer::Answers;
 use super::columns::Columns;
 use super::ledger::Ledger;
 use crate::clock::Clock;
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub next_change: Option<Timestamp>,
     /// The series of [`Snapshot::moment`] that somebody asked for.
     pub columns: Columns,
+    /// The answers that were made of it.
+    pub answers: Answers,
 }
 
 impl Snapshot {
@@ -40,7 +43,8 @@ impl Snapshot {
     pub fn at(stored: Arc<Stored>, now: Timestamp) -> Self {
         let instant = stored.head.recorded_at;
         let next_change = stored.next_change(Moment { at: instant, batch: stored.head.number });
-        Self { stored, k: 0, instant, next_change, columns: Columns::default() }.advanced_to(now)
+        Self { stored, k: 0, instant, next_change, columns: Columns::default(), answers: Answers::default() }
+            .advanced_to(now)
     }
 
     /// The same with every change that has come by `now`.
@@ -51,6 +55,7 @@ impl Snapshot {
             self.instant = change;
             self.next_change = self.stored.next_change(self.moment());
             self.columns = Columns::default();
+            self.answers = Answers::default();
         }
         self
     }

@@ -48,6 +48,14 @@ pub async fn run(asked: &Asked, choice: DatabaseChoice, sources: &SourceArgs) ->
     database.finish(outcome).await
 }
 
+/// What of a stretch the source shows: a step that it could not answer must not count as read.
+fn shown(entry: &Entry, asked: Window, now: Timestamp) -> Window {
+    let Some(shows) = entry.shows else { return asked };
+    // The day in which it begins is not whole.
+    let first = now.minus(shows).day().plus(1).start();
+    Window { from: asked.from.max(first), ..asked }
+}
+
 fn day(text: &str) -> anyhow::Result<Day> {
     Day::parse(text).with_context(|| format!("{text:?} is not a day like 2015-01-31"))
 }
@@ -75,9 +83,20 @@ async fn read_all(
     });
     for feed in scheduled {
         let (source, name) = (feed.1.source, feed.1.feed);
-        let stretch = stretch(feed.1);
+        let asked = stretch(feed.1);
+        if asked.from >= asked.until {
+            bail!("nothing to read: {} is not before {}", asked.from, asked.until);
+        }
+        let stretch = shown(feed.1, asked, deps.clock.now());
         if stretch.from >= stretch.until {
-            bail!("nothing to read: {} is not before {}", stretch.from, stretch.until);
+            println!("{source} {name}: nothing to read: the source shows only its newest, from {}", stretch.from);
+            continue;
+        }
+        if stretch.from > asked.from {
+            println!(
+                "{source} {name}: the source shows nothing before {}, so that is where it begins",
+                stretch.from.day()
+            );
         }
         let mut display = Display::new(&format!("{source} {name}"), Unit::Days);
         let days = |at: Timestamp| u64::from(at.day().since(stretch.from.day()).unsigned_abs());

@@ -148,7 +148,7 @@ async fn check_sources(
     if !states.is_empty() && states.iter().all(is_failing) {
         checks.push(Check::new("sources", false, "none answers; is there a network?".to_owned()));
     }
-    let key = if sources.coinmetrics_key.is_some() { "given" } else { "none: the community's metrics are read" };
+    let key = if sources.coinmetrics_key().is_some() { "given" } else { "none: the community's metrics are read" };
     checks.push(Check::new("coinmetrics key", true, key.to_owned()));
     Ok(())
 }

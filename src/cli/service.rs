@@ -25,8 +25,7 @@ use crate::config::{DatabaseChoice, ListenArgs, SourceArgs};
 use crate::sources::http::{Http, Limits};
 use crate::store::StoreError;
 use crate::store::database::{Mode, find_mode, find_world_time};
-use crate::store::doctor::is_migrated;
-use crate::store::migrate::migrate;
+use crate::store::migrate::{is_current, migrate};
 use crate::worker::poll::Deps;
 use crate::worker::{read_all_due, work};
 
@@ -206,7 +205,9 @@ impl Role {
         loop {
             match self.prepare(wanted).await {
                 Ok(Some(mode)) => return Ok(Some(mode)),
-                Ok(None) => tracing::warn!("the database has no tables yet; waiting for `miner-signals migrate`"),
+                Ok(None) => {
+                    tracing::warn!("the database is not at this release's schema; waiting for `miner-signals migrate`")
+                }
                 Err(error) if error.is_outage() => {
                     tracing::warn!(%error, "the database does not answer yet; trying again");
                 }
@@ -226,7 +227,7 @@ impl Role {
             migrate(&self.pool, wanted).await?;
         }
         let mut connection = self.pool.acquire().await?;
-        if !is_migrated(&mut connection).await? {
+        if !is_current(&mut connection).await? {
             return Ok(None);
         }
         if let Some(world) = find_world_time(&mut connection).await? {

@@ -26,6 +26,20 @@ pub async fn migrate(pool: &PgPool, wanted: Mode) -> Result<Mode, StoreError> {
     Ok(mode)
 }
 
+/// Whether the schema is this release's, or a later one that holds all of it.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn is_current(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    if !is_migrated(connection).await? {
+        return Ok(false);
+    }
+    let done: Vec<i64> = sqlx::query_scalar("/* list_migrations */ select version from _sqlx_migrations where success")
+        .fetch_all(connection)
+        .await?;
+    Ok(MIGRATIONS.iter().all(|migration| done.contains(&migration.version)))
+}
+
 /// The wrong command must not touch a database that it is about to refuse.
 async fn refuse_other_mode(pool: &PgPool, wanted: Mode) -> Result<(), StoreError> {
     let mut connection = pool.acquire().await?;
