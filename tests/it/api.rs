@@ -321,6 +321,11 @@ async fn simulated_data_says_so_in_body_header_and_rows() {
     assert_eq!(api.json("/v1/series/price_usd?last=1").await["data"][0]["simulated"], true);
     let csv = api.get("/v1/series/price_usd.csv?last=1").await.text();
     assert!(csv.lines().next().unwrap().ends_with(",simulated") && csv.trim_end().ends_with(",true"), "{csv}");
+    assert_eq!(api.json("/v1/latest").await["data"]["price_usd"]["simulated"], true);
+    for address in ["/v1/latest.csv", "/v1/hashprice.csv"] {
+        let csv = api.get(address).await.text();
+        assert!(csv.lines().next().unwrap().ends_with(",simulated") && csv.trim_end().ends_with(",true"), "{csv}");
+    }
     assert!(matches!(mode, Mode::Simulated { seed: 1, .. }));
     // The seed and anchor of the first start stay; live use is refused, and so is the other way.
     let again = migrate(&demo, Mode::Simulated { seed: 9, anchor: anchor.plus(9), speed: 7 }).await.unwrap();

@@ -1,20 +1,26 @@
 //! The worker against simulated upstreams: what is stored, what is refused, who may write.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use miner_signals::clock::Clock;
 use miner_signals::domain::time::Span;
 use miner_signals::sources::feed::Window;
+use miner_signals::store::database::pool;
 use miner_signals::store::feed_state::State;
 use miner_signals::store::lease::{give_back, take};
+use miner_signals::store::private_postgres::PrivatePostgres;
 use miner_signals::store::{StoreError, stored::Stored};
 use miner_signals::worker::backfill::backfill;
 use miner_signals::worker::by_source;
 use miner_signals::worker::poll::{Outcome, run_once};
 use miner_signals::worker::publish::Publisher;
 use miner_signals::worker::schedule::find_entry;
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::PgPool;
 
-use crate::harness::TestDatabase;
+use crate::harness::{Directory, TestDatabase};
 use crate::upstream::Surroundings;
 
 async fn count(pool: &PgPool, query: &'static str) -> i64 {
@@ -211,7 +217,7 @@ async fn replayed_batches_give_the_published_log_again() {
     assert!(log.len() > 50, "{}", log.len());
     assert!(log.iter().any(|line| line.ends_with(" f")) && log.last().unwrap().ends_with(" t"), "fresh, then stale");
 
-    let replayed = replay(&database).await;
+    let replayed = replay(&database.pool).await;
     let again = Surroundings::new(&replayed);
     let mut publisher = Publisher::begin(&again.deps).await.unwrap().unwrap();
     again.later(Span::DAY.times(3).plus(Span::HOUR));
@@ -219,8 +225,44 @@ async fn replayed_batches_give_the_published_log_again() {
     assert_eq!(published(&replayed.pool).await, log);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demo_day_replayed_gives_the_published_log_again() {
+    // A day of the world in half a minute, with every source failing in its turn.
+    const SPEED: i64 = 3_000;
+    let directory = Directory::new("replay");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_miner-signals"));
+    demo.args(["demo", "--port", "0", "--faults", "--speed", &SPEED.to_string(), "--data-dir"]).arg(&directory.0);
+    let mut demo = demo.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    kill_process(Pid::from_child(&demo), Signal::TERM).unwrap();
+    assert!(demo.wait().unwrap().success());
+
+    let postgres = PrivatePostgres::start(&directory.0).await.unwrap();
+    let of_demo = pool(postgres.connect_options(), 2);
+    let log = published(&of_demo).await;
+    let (last, lived): (DateTime<Utc>, f64) = sqlx::query_as(
+        "select max(instant), extract(epoch from max(instant) - min(instant))::float8 from publication where batch > 1",
+    )
+    .fetch_one(&of_demo)
+    .await
+    .unwrap();
+    assert!(lived > 86_400.0, "a day was lived: {lived} s");
+    let replayed = replay(&of_demo).await;
+    of_demo.close().await;
+    postgres.stop().await.unwrap();
+    let mut again = Surroundings::new(&replayed);
+    again.deps.clock = Clock::manual(last.into());
+    let mut publisher = Publisher::begin(&again.deps).await.unwrap().unwrap();
+    publisher.catch_up(&again.deps).await.unwrap();
+    let again = published(&replayed.pool).await;
+    // The demo may have been stopped before it wrote down its last batches.
+    assert!(again.len() >= log.len() && log.len() > 100, "{} and {}", again.len(), log.len());
+    assert_eq!(again[..log.len()], log[..]);
+    println!("{lived:.0} s lived, {} lines of the log", log.len());
+}
+
 /// An empty database into which the batches of another were copied, one after another.
-async fn replay(from: &TestDatabase) -> TestDatabase {
+async fn replay(from: &PgPool) -> TestDatabase {
     let to = TestDatabase::empty().await;
     for table in ["series", "batch", "observation", "rule"] {
         let columns: String = sqlx::query_scalar(
@@ -228,11 +270,11 @@ async fn replay(from: &TestDatabase) -> TestDatabase {
              where table_schema = 'public' and table_name = $1 and column_name <> 'run_id'",
         )
         .bind(table)
-        .fetch_one(&from.pool)
+        .fetch_one(from)
         .await
         .unwrap();
         let mut rows = Vec::new();
-        let mut source = from.pool.acquire().await.unwrap();
+        let mut source = from.acquire().await.unwrap();
         let out = format!("copy (select {columns} from {table}) to stdout");
         let mut stream = source.copy_out_raw(&out).await.unwrap();
         while let Some(bytes) = futures::StreamExt::next(&mut stream).await {
@@ -246,7 +288,7 @@ async fn replay(from: &TestDatabase) -> TestDatabase {
         copy.finish().await.unwrap();
     }
     let head: (i64, chrono::DateTime<chrono::Utc>) =
-        sqlx::query_as("select batch, recorded_at from head").fetch_one(&from.pool).await.unwrap();
+        sqlx::query_as("select batch, recorded_at from head").fetch_one(from).await.unwrap();
     sqlx::query("update head set batch = $1, recorded_at = $2")
         .bind(head.0)
         .bind(head.1)

@@ -66,6 +66,9 @@ pub struct Hashprice {
     pub fee_share: Option<f64>,
     /// Why the main value is null; null where there is one.
     pub reason: Option<&'static str>,
+    /// True where the database holds a simulated world; absent where it is real.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<bool>,
 }
 
 /// Read hashprice
@@ -101,6 +104,7 @@ fn hashprice(question: &Question) -> Result<Content, Problem> {
         None => Hashprice { reason: Some("no_data"), ..Hashprice::default() },
     };
     answer.spot_reason = Some("no_blocks");
+    answer.simulated = view.is_simulated().then_some(true);
     // The dates of real halvings say nothing about a simulated chain.
     answer.post_halving = day.filter(|_| !view.is_simulated()).map(|day| post_halving(history.day(day), &HALVING_DAYS));
     if let Some(date) = date {
@@ -144,5 +148,6 @@ fn of_day(history: &NetworkHistory<'_>, network: &NetworkView<'_, '_>, day: usiz
         hashrate_h_per_s: network.chain_value(day, 0),
         fee_share: share.map(round),
         reason: main.err().map(crate::domain::indicators::statistics::Missing::code),
+        simulated: None,
     }
 }

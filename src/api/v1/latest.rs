@@ -52,6 +52,9 @@ pub struct LatestValue {
     pub stale: bool,
     /// Why there is no value.
     pub reason: Option<String>,
+    /// True where the database holds a simulated world; absent where it is real.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<bool>,
 }
 
 /// Read the newest values
@@ -142,6 +145,7 @@ fn gather(
             source: newest.as_ref().map(|row| row.source.clone()),
             stale: freshness.is_stale(view.moment.at),
             reason: value.is_none().then(|| series.absent_reason().unwrap_or("no_data").to_owned()),
+            simulated: view.is_simulated().then_some(true),
         };
         text = value.map(|value| to_json_bytes(&value)).transpose()?;
         values.push((metric.slug, latest));
