@@ -206,7 +206,7 @@ impl Role {
             match self.prepare(wanted).await {
                 Ok(Some(mode)) => return Ok(Some(mode)),
                 Ok(None) => {
-                    tracing::warn!("the database is not at this release's schema; waiting for `miner-signals migrate`")
+                    tracing::warn!("the database is not at this release's schema; waiting for `miner-signals migrate`");
                 }
                 Err(error) if error.is_outage() => {
                     tracing::warn!(%error, "the database does not answer yet; trying again");
