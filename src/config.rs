@@ -70,7 +70,7 @@ pub struct SourceArgs {
     /// Another address of Bitstamp
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_BITSTAMP_URL")]
     pub bitstamp_url: Option<String>,
-    /// Seconds after which another worker takes over from one that does not move; longer than any request
+    /// Seconds after which another worker takes over from one that does not move; a request may take half of it
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..), env = "MINER_SIGNALS_LEASE_SECONDS")]
     pub lease_seconds: u16,
 }
@@ -117,7 +117,10 @@ impl SourceArgs {
     /// # Errors
     /// If the contact cannot be sent, or the system has no certificates.
     pub fn http(&self) -> anyhow::Result<Http> {
-        Http::new(self.contact.as_deref(), Limits::default()).context("cannot make requests; see --contact")
+        let usual = Limits::default();
+        // An answer that came after the lease had run out could not be recorded.
+        let limits = Limits { deadline: usual.deadline.min(self.lease() / 2), ..usual };
+        Http::new(self.contact.as_deref(), limits).context("cannot make requests; see --contact")
     }
 
     #[must_use]

@@ -142,7 +142,7 @@ impl<'a> Material<'a> {
             let slug = wanted.metric.slug;
             let logs: Vec<_> = stored.logs_of(slug, wanted.subject, wanted.resolution);
             let logs: Vec<_> = logs.into_iter().filter(of_source).collect();
-            let periods = union_of_periods(logs.iter().copied());
+            let periods = union_of_periods(logs.iter().copied(), view.moment.batch);
             Kind::Stored(Group::new(&[slug], logs.iter().copied(), periods, &stored.rules, view.moment))
         } else {
             match NetworkMetric::from_slug(wanted.metric.slug) {

@@ -37,7 +37,7 @@ pub async fn run(asked: &Asked, choice: DatabaseChoice, sources: &SourceArgs) ->
         bail!("no source {}; there are {names}", asked.source);
     };
     let now = Clock::System.now();
-    let until = asked.to.as_deref().map(day).transpose()?.unwrap_or(now.day()).start();
+    let until = asked.to.as_deref().map(day).transpose()?.unwrap_or(now.day()).min(now.day()).start();
     let from = asked.from.as_deref().map(day).transpose()?.map(Day::start);
     let database = database::open(choice).await?;
     let outcome = read_all(&database.pool, sources, &scheduled, |entry: &Entry| Window {
@@ -84,12 +84,13 @@ async fn read_all(
     for feed in scheduled {
         let (source, name) = (feed.1.source, feed.1.feed);
         let asked = stretch(feed.1);
-        if asked.from >= asked.until {
-            bail!("nothing to read: {} is not before {}", asked.from, asked.until);
-        }
         let stretch = shown(feed.1, asked, deps.clock.now());
         if stretch.from >= stretch.until {
-            println!("{source} {name}: nothing to read: the source shows only its newest, from {}", stretch.from);
+            println!(
+                "{source} {name}: nothing to read: the source shows days from {}, until {}",
+                stretch.from.day(),
+                stretch.until.day()
+            );
             continue;
         }
         if stretch.from > asked.from {

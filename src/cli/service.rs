@@ -184,7 +184,9 @@ impl Role {
                 let demo = Demo::start(plan, mode, &self.clock)?;
                 let deps = self.deps(Http::local(Limits::default())?, SourceArgs::DEFAULT_LEASE);
                 // So that the first answer is not an empty one.
-                read_all_due(&deps, demo.feeds(), &self.stop).await?;
+                if let Err(error) = read_all_due(&deps, demo.feeds(), &self.stop).await {
+                    tracing::warn!(%error, "the first read was cut short; going on");
+                }
                 tokio::join!(
                     work(deps, demo.feeds(), self.stop.clone()),
                     demo.switch_faults(&self.clock, &self.stop),
@@ -249,10 +251,9 @@ impl Role {
                 () = self.stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            // An outage is noted where readers see it, and logged once; the next tick tries again.
-            if published.refresh(&self.pool, &self.clock).await.is_err() {
-                continue;
-            }
+            // An outage is noted where readers see it, and logged once; the next tick tries again. Keys
+            // are read all the same: a snapshot that cannot be read must not keep a revoked one good.
+            let _ = published.refresh(&self.pool, &self.clock).await;
             if look % LEDGER_EVERY == 1 {
                 let _ = published.ledger.refresh(&self.pool).await;
             }

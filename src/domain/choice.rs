@@ -457,11 +457,14 @@ fn lay_out<'a>(log: &'a SeriesLog, periods: &[(Timestamp, Timestamp)]) -> Vec<Op
         .collect()
 }
 
-/// Start and end of every period that any of the logs has, ascending.
+/// Start and end of every period that any of the logs has by a batch, ascending. What was stored later
+/// is unknown then: nobody waits for it.
 #[must_use]
-pub fn union_of_periods<'a>(logs: impl Iterator<Item = &'a SeriesLog>) -> Vec<(Timestamp, Timestamp)> {
-    let mut periods: Vec<_> =
-        logs.flat_map(|log| log.periods().map(|period| (period.start, period.end)).collect::<Vec<_>>()).collect();
+pub fn union_of_periods<'a>(logs: impl Iterator<Item = &'a SeriesLog>, batch: i64) -> Vec<(Timestamp, Timestamp)> {
+    let is_stored = |period: &Period<'_>| period.versions.iter().any(|version| version.batch <= batch);
+    let mut periods: Vec<_> = logs
+        .flat_map(|log| log.periods().filter(is_stored).map(|period| (period.start, period.end)).collect::<Vec<_>>())
+        .collect();
     periods.sort_unstable();
     periods.dedup_by_key(|&mut (start, _)| start);
     periods
@@ -510,7 +513,7 @@ mod tests {
     /// The sources that serve each period: `1` first, `2` second, `-` hole, `.` pending.
     fn picture(logs: &[SeriesLog], moment: Moment) -> String {
         let book = book();
-        let group = Group::new(&["price_usd"], logs.iter(), union_of_periods(logs.iter()), &book, LATE);
+        let group = Group::new(&["price_usd"], logs.iter(), union_of_periods(logs.iter(), LATE.batch), &book, LATE);
         let view = group.view(moment);
         (0..group.periods().len())
             .map(|period| match (view.served(period), view.source(period)) {
@@ -547,7 +550,7 @@ mod tests {
     fn first_served_is_when_the_wait_ends() {
         let logs = [log("first", 0..5), log("second", 0..6)];
         let book = book();
-        let group = Group::new(&["price_usd"], logs.iter(), union_of_periods(logs.iter()), &book, LATE);
+        let group = Group::new(&["price_usd"], logs.iter(), union_of_periods(logs.iter(), LATE.batch), &book, LATE);
         let expected = Day::from_epoch_days(5).end().plus(Span::DAY.times(2)).plus(Span::from_micros(1));
         assert_eq!(group.first_served(5, LATE), Some(expected));
         assert_eq!(group.first_served(4, LATE), Some(Day::from_epoch_days(5).end()));
@@ -603,7 +606,7 @@ mod tests {
     fn a_view_taken_from_the_base_is_the_view_walked_from_the_start() {
         for seed in 0..40 {
             let logs = [restless("first", seed), restless("second", seed + 100), restless("third", seed + 200)];
-            let (book, periods) = (book(), union_of_periods(logs.iter()));
+            let (book, periods) = (book(), union_of_periods(logs.iter(), LATE.batch));
             let base = Moment { at: Day::from_epoch_days(70).start(), batch: 1 };
             let group = Group::new(&["price_usd"], logs.iter(), periods.clone(), &book, base);
             for hour in (0..70 * 24).step_by(5) {
@@ -623,7 +626,8 @@ mod tests {
         fees.key.metric = find_metric("fees_btc").unwrap();
         let logs = [log("first", 0..3), log("second", 0..3), fees];
         let book = book();
-        let group = Group::new(&["price_usd", "fees_btc"], logs.iter(), union_of_periods(logs.iter()), &book, LATE);
+        let group =
+            Group::new(&["price_usd", "fees_btc"], logs.iter(), union_of_periods(logs.iter(), LATE.batch), &book, LATE);
         let view = group.view(LATE);
         assert_eq!(view.source(1), Some("second"));
         assert_eq!((view.value(1, 0), view.value(1, 1)), (Some(1.0), Some(1.0)));

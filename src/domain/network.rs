@@ -188,7 +188,7 @@ impl<'a> NetworkHistory<'a> {
             .filter(|log| log.key.subject == "btc" && log.key.resolution == Resolution::Day)
             .filter(|log| PRICE.contains(&log.key.metric.slug) || CHAIN.contains(&log.key.metric.slug))
             .collect();
-        let stored = union_of_periods(logs.iter().copied());
+        let stored = union_of_periods(logs.iter().copied(), base.batch);
         let (first_day, last_day) = match (stored.first(), stored.last()) {
             (Some(first), Some(last)) => (first.0.day(), last.0.day()),
             _ => (Day::from_epoch_days(0), Day::from_epoch_days(-1)),

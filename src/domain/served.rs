@@ -65,7 +65,7 @@ fn stored_values<'a>(
             let stale = view.valid_until().is_none_or(|valid_until| valid_until <= moment.at);
             return ServedValue { metric: key.metric, subject, resolution, newest, stale };
         }
-        let group = Group::new(&[key.metric.slug], logs.clone(), union_of_periods(logs), rules, moment);
+        let group = Group::new(&[key.metric.slug], logs.clone(), union_of_periods(logs, moment.batch), rules, moment);
         let view = group.view(moment);
         let newest = view.newest().and_then(|newest| {
             let (log, period, winner) = view.winner(newest.period)?;

@@ -78,7 +78,7 @@ impl<'a> SpotHistory<'a> {
     #[must_use]
     pub fn new(logs: impl Iterator<Item = &'a SeriesLog>, rules: &'a RuleBook, base: Moment) -> Self {
         let logs: Vec<&SeriesLog> = logs.filter(|log| is_input(&log.key)).collect();
-        let stored = union_of_periods(logs.iter().copied());
+        let stored = union_of_periods(logs.iter().copied(), base.batch);
         let bounds = stored.first().zip(stored.last()).map(|(first, last)| (first.0, last.0));
         let hours_of = |(first, last): (Timestamp, Timestamp)| {
             let hours = std::iter::successors(Some(first), |start| Some(start.plus(Span::HOUR)));

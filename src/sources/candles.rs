@@ -97,7 +97,7 @@ pub fn close(
 ) -> Result<Option<(Timestamp, f64)>, Refused> {
     let start = begin(&candle.start, length)?;
     match place(start, length, window, now) {
-        Place::Ahead => return Err(ahead(Some(METRIC), start, now)),
+        Place::Ahead => return Err(ahead(Some(METRIC), start)),
         Place::LeftOut => return Ok(None),
         Place::Wanted => {}
     }

@@ -84,10 +84,13 @@ pub enum Place {
     Ahead,
 }
 
+/// Clocks differ, and requests take time: a period that has just begun for the source is no error.
+pub const CLOCK_TOLERANCE: Span = Span::MINUTE.times(10);
+
 /// The place of the period of `length` that begins at `start`.
 #[must_use]
 pub fn place(start: Timestamp, length: Span, window: Window, now: Timestamp) -> Place {
-    if start > now {
+    if start > now.plus(CLOCK_TOLERANCE) {
         return Place::Ahead;
     }
     let wanted = window.from <= start && start < window.until && start.plus(length) <= now;
@@ -96,7 +99,7 @@ pub fn place(start: Timestamp, length: Span, window: Window, now: Timestamp) -> 
 
 /// The refusal of something that has not happened yet.
 #[must_use]
-pub fn ahead(slug: Option<&str>, at: Timestamp, now: Timestamp) -> Refused {
+pub fn ahead(slug: Option<&str>, at: Timestamp) -> Refused {
     let metric = slug.map(str::to_owned);
-    Refused { metric, reason: "in_future", detail: format!("{at} is ahead of {now}; only what is over is expected") }
+    Refused { metric, reason: "in_future", detail: format!("{at} is ahead of its time; only what is over is expected") }
 }

@@ -1,6 +1,6 @@
 //! Raw bytes as they came, and what was set aside.
 
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use super::StoreError;
 use crate::domain::time::{Span, Timestamp};
@@ -90,18 +90,19 @@ async fn keep_raw_until(
 /// # Errors
 /// [`StoreError`] if the database does not answer.
 pub async fn prune(connection: &mut PgConnection, now: Timestamp, keep_runs: Span) -> Result<u64, StoreError> {
-    let now_at = chrono::DateTime::from(now);
-    let gone = sqlx::query!(
-        "/* prune_raw */ with expired as (select raw_id from raw_answer where expires_at <= $1 limit 10000),
-             unreferred as (delete from run_raw_answer using expired where run_raw_answer.raw_id = expired.raw_id)
-         select raw_id from expired",
-        now_at
+    let mut transaction = connection.begin().await?;
+    // Those that somebody refers to anew at this moment are left for the next time.
+    let expired = sqlx::query_scalar!(
+        "/* find_expired */ select raw_id from raw_answer where expires_at <= $1 limit 10000 for update skip locked",
+        chrono::DateTime::from(now)
     )
-    .fetch_all(&mut *connection)
+    .fetch_all(&mut *transaction)
     .await?;
-    let raw_ids: Vec<i64> = gone.into_iter().map(|row| row.raw_id).collect();
-    sqlx::query!("/* delete_raw */ delete from raw_answer where raw_id = any($1)", &raw_ids)
-        .execute(&mut *connection)
+    sqlx::query!("/* forget_raw */ delete from run_raw_answer where raw_id = any($1)", &expired)
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::query!("/* delete_raw */ delete from raw_answer where raw_id = any($1)", &expired)
+        .execute(&mut *transaction)
         .await?;
     sqlx::query!(
         "/* prune_runs */ delete from run
@@ -110,12 +111,14 @@ pub async fn prune(connection: &mut PgConnection, now: Timestamp, keep_runs: Spa
              where kind = 'poll' and finished_at < $1 and rows_stored = 0 and rows_quarantined = 0
                  and not exists (select from run_raw_answer where run_raw_answer.run_id = run.run_id)
                  and not exists (select from quarantine where quarantine.last_run_id = run.run_id)
+                 and (failure is null or not exists (select from batch where batch.run_id = run.run_id))
              limit 10000)",
         chrono::DateTime::from(now.minus(keep_runs))
     )
-    .execute(connection)
+    .execute(&mut *transaction)
     .await?;
-    Ok(raw_ids.len() as u64)
+    transaction.commit().await?;
+    Ok(expired.len() as u64)
 }
 
 /// What to send along with a request, and the bytes that an unchanged answer stands for.

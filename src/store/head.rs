@@ -28,6 +28,20 @@ pub async fn read_head(connection: &mut PgConnection) -> Result<Batch, StoreErro
     Ok(Batch { number: row.batch, recorded_at: row.recorded_at.into() })
 }
 
+/// The newest committed batch and the time by the service's clock, with writers kept out for the rest of
+/// the open transaction: until then, nothing has been recorded that is not seen.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn hold_head(connection: &mut PgConnection) -> Result<(i64, Timestamp), StoreError> {
+    let batch =
+        sqlx::query_scalar!("/* hold_head */ select batch from head for share").fetch_one(&mut *connection).await?;
+    // A statement of its own, so that the clock is read after the wait.
+    let now =
+        sqlx::query_scalar!(r#"/* service_clock */ select service_clock() as "now!""#).fetch_one(connection).await?;
+    Ok((batch, now.into()))
+}
+
 /// Takes the head for the rest of the open transaction, waiting for other writers.
 ///
 /// Roll back if nothing is appended: then no batch has been.

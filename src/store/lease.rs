@@ -21,7 +21,8 @@ pub struct Lease {
     pub token: i64,
 }
 
-/// Takes a lease that nobody holds, for so long; `None` while somebody does.
+/// Takes a lease that nobody holds, for so long; `None` while somebody does. No lease is as long as a
+/// day: one that seems to be was taken by a clock that was wrong.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
@@ -36,7 +37,7 @@ pub async fn take(
          values ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
          on conflict (name) do update
          set holder = excluded.holder, token = lease.token + 1, expires_at = excluded.expires_at
-         where lease.expires_at <= clock_timestamp()
+         where lease.expires_at <= clock_timestamp() or lease.expires_at > clock_timestamp() + interval '1 day'
          returning token",
         name,
         holder,

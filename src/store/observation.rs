@@ -181,7 +181,7 @@ async fn read_touched(
     Ok(periods)
 }
 
-/// The newest stored value of a series in periods before one, or of any other source for the same
+/// The newest stored value of a series in the 31 days before a period, or of any other source for the same
 /// metric, subject and resolution where the series has none: what a new value is compared with.
 ///
 /// # Errors
@@ -195,7 +195,8 @@ pub async fn find_value_before(
         r#"/* find_value_before */ select newest.value as "value!"
            from series cross join lateral (
                select value, period_start from observation
-               where observation.series_id = series.series_id and period_start < $5 and value is not null
+               where observation.series_id = series.series_id and value is not null
+                   and period_start < $5 and period_start >= $5 - interval '31 days'
                order by period_start desc, known_at desc, batch desc limit 1) newest
            where metric = $1 and subject = $2 and resolution = $3
            order by source = $4 desc, newest.period_start desc limit 1"#,

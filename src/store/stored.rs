@@ -115,7 +115,7 @@ impl Stored {
                 changes.extend(spot.view(moment).valid_until());
                 continue;
             }
-            let periods = union_of_periods(logs.iter().copied());
+            let periods = union_of_periods(logs.iter().copied(), moment.batch);
             let group = Group::new(&[metric_of(&logs)], logs.iter().copied(), periods, &self.rules, moment);
             let view = group.view(moment);
             changes.extend(view.next_change);

@@ -33,6 +33,10 @@ pub enum BackfillError {
         "{feed} was read until {done_until} and then failed {ATTEMPTS} times with {reason}; run it again to resume"
     )]
     GivenUp { feed: &'static str, done_until: Timestamp, reason: String },
+    #[error(
+        "everything of {feed} from {from} to {until} was set aside ({reason}); see the quarantine, and run it again once it is mended"
+    )]
+    AllSetAside { feed: &'static str, from: Timestamp, until: Timestamp, reason: String },
     #[error("stopped; run it again to resume")]
     Stopped,
     #[error(transparent)]
@@ -81,6 +85,15 @@ pub async fn backfill(
                     return Err(BackfillError::GivenUp { feed: entry.feed, done_until, reason });
                 }
                 deps.clock.wait(ran.next_due_at.since(deps.clock.now())).min(LONGEST_WAIT)
+            }
+            Outcome::Ran(ran) if ran.counts.read > 0 && ran.counts.stored + ran.counts.unchanged == 0 => {
+                let reason = ran.reason.unwrap_or_default();
+                return Err(BackfillError::AllSetAside {
+                    feed: entry.feed,
+                    from: part.from,
+                    until: part.until,
+                    reason,
+                });
             }
             Outcome::Ran(ran) => {
                 failures = 0;

@@ -163,7 +163,9 @@ async fn publish(deps: Deps, stop: CancellationToken) {
         };
         if let Err(error) = outcome {
             // Somebody else may have gone on, or the database was away: begin anew.
-            publisher = None;
+            if let Some(publisher) = publisher.take() {
+                publisher.end(&deps).await;
+            }
             if !error.is_outage() {
                 tracing::warn!(%error, "publishing stopped; trying again");
             }

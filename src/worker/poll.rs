@@ -10,6 +10,7 @@
 //! thought dead writes nothing once its lease has run out. A run is closed in the transaction that
 //! stores its last values: there is no run recorded twice and no value without its run.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, PgPool};
@@ -22,10 +23,10 @@ use super::settle::{Settled, settle};
 use crate::clock::Clock;
 use crate::domain::append::{Arrival, Refusal};
 use crate::domain::observation::Reading;
-use crate::domain::time::Timestamp;
-use crate::sources::Refused;
-use crate::sources::feed::{Feed, Window};
+use crate::domain::time::{Span, Timestamp};
+use crate::sources::feed::{Answer, Feed, Unusable, Window};
 use crate::sources::http::Http;
+use crate::sources::{Normalized, Refused};
 use crate::store::StoreError;
 use crate::store::backfill::mark_done;
 use crate::store::evidence::{Quarantined, keep_validator, quarantine};
@@ -141,7 +142,7 @@ async fn run(
     };
     let run = Run { deps, entry, purpose, claim, window, now };
     match read(deps, feed, entry, &run.claim, window, stop).await {
-        Ok(read) => match feed.normalize(window, &read.answers, now) {
+        Ok(read) => match normalize(feed, window, &read.answers, now) {
             Ok(normalized) => run.record(read, settle(&deps.pool, normalized).await?).await,
             Err(unusable) => run.record_failure(&ReadError::unusable(&unusable, read.answers.last())).await,
         },
@@ -150,8 +151,18 @@ async fn run(
     }
 }
 
+/// A fault of the adapter fails the run and not the source's other feeds.
+fn normalize(feed: &dyn Feed, window: Window, answers: &[Answer], now: Timestamp) -> Result<Normalized, Unusable> {
+    let normalized = std::panic::catch_unwind(AssertUnwindSafe(|| feed.normalize(window, answers, now)));
+    normalized.unwrap_or_else(|_| Err(Unusable::BadBody("the adapter broke on it; please report it".to_owned())))
+}
+
+/// No wait is longer: one that is was written by a clock that was wrong.
+const LONGEST_WAIT: Span = Span::HOUR.times(25);
+
 fn not_due(standing: Option<Standing>, now: Timestamp) -> Option<Timestamp> {
-    standing.map(|standing| standing.next_due_at).filter(|&due_at| due_at > now)
+    let due_at = standing?.next_due_at;
+    (now < due_at && due_at <= now.plus(LONGEST_WAIT)).then_some(due_at)
 }
 
 /// What a poll asks for: from so far before the last good run, or the first reach of the feed.
@@ -245,8 +256,11 @@ impl Run<'_> {
                 note_attempt(&mut transaction, self.entry.source, self.entry.feed, &attempt).await?;
             }
             Purpose::Backfill { stretch, part } => {
-                let (source, feed) = (self.entry.source, self.entry.feed);
-                mark_done(&mut transaction, source, feed, stretch.from, stretch.until, part.until).await?;
+                // What was set aside whole must be asked for again once the cause is mended.
+                if counts.read == 0 || counts.stored + counts.unchanged > 0 {
+                    let (source, feed) = (self.entry.source, self.entry.feed);
+                    mark_done(&mut transaction, source, feed, stretch.from, stretch.until, part.until).await?;
+                }
             }
         }
         give_back(&mut transaction, &self.claim.lease).await?;

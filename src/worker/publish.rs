@@ -13,6 +13,7 @@ use crate::domain::observation::Moment;
 use crate::domain::served::{ServedValue, served_values};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
+use crate::store::head::hold_head;
 use crate::store::lease::{Lease, give_back, hold, take};
 use crate::store::publication::{Name, Publication, append_publication, find_last, name_of, read_last_values};
 use crate::store::stored::Stored;
@@ -54,7 +55,9 @@ impl Publisher {
         let now = deps.clock.now();
         let mut count = 0;
         while let Some(next) = self.next(now) {
-            self.write_down(deps, next).await?;
+            if !self.write_down(deps, next).await? {
+                break;
+            }
             count += 1;
         }
         if self.held_at.elapsed() > deps.lease / 4 {
@@ -100,7 +103,8 @@ impl Publisher {
         }
     }
 
-    async fn write_down(&mut self, deps: &Deps, next: Publication) -> Result<(), StoreError> {
+    /// Writes a snapshot down, unless a batch that was not seen may come before it: then `false`.
+    async fn write_down(&mut self, deps: &Deps, next: Publication) -> Result<bool, StoreError> {
         let moment = Moment { at: next.instant, batch: next.batch };
         let served = served_values(self.stored.logs(), &self.stored.rules, moment);
         let is_new = |value: &&ServedValue| self.shown.get(&name_of(value)) != Some(value);
@@ -108,11 +112,17 @@ impl Publisher {
         let mut connection = deps.pool.acquire().await?;
         let mut transaction = connection.begin().await?;
         hold(&mut transaction, &self.lease, deps.lease).await?;
+        if next.k > 0 && self.last.is_some_and(|last| last.batch == self.stored.head.number) {
+            let (head, now) = hold_head(&mut transaction).await?;
+            if head != next.batch || now <= next.instant {
+                return Ok(false);
+            }
+        }
         append_publication(&mut transaction, next, &changed).await?;
         transaction.commit().await?;
         self.held_at = Instant::now();
         self.shown.extend(changed.into_iter().map(|value| (name_of(&value), value)));
         self.last = Some(next);
-        Ok(())
+        Ok(true)
     }
 }

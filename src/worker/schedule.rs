@@ -45,7 +45,7 @@ pub const SCHEDULE: &[Entry] = &[
         every: Span::MINUTE.times(10),
         first_reach: Span::DAY.times(30),
         overlap: Span::DAY.times(3),
-        shows: Some(Span::DAY.times(30)),
+        shows: Some(Span::DAY.times(3)),
         backfill_step: Span::DAY.times(30),
         keep_raw: None,
         why: "a day is complete soon after midnight, and its blocks may change for some hours; four requests of an unpublished fair-use limit",

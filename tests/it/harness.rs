@@ -125,6 +125,14 @@ impl TestDatabase {
         Self { pool, options, run_id }
     }
 
+    /// Makes the database's clock show what an SQL expression gives.
+    pub async fn set_clock(&self, expression: &str) {
+        let statement = format!(
+            "create or replace function service_clock() returns timestamptz language sql volatile as $$ select {expression} $$"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&self.pool).await.unwrap();
+    }
+
     /// Its address, as a user would write it into `DATABASE_URL`.
     pub fn url(&self) -> String {
         self.options.to_url_lossy().to_string()

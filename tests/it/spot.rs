@@ -355,6 +355,7 @@ async fn staleness_flips_by_time_alone_in_answers_and_in_the_log() {
     assert_eq!((stale.status.as_u16(), &stale.json()["code"]), (503, &json!("stale")));
     assert_eq!(api.json(SPOT).await["meta"]["stale"], true);
     around.later(Span::HOUR.times(3));
+    database.set_clock("clock_timestamp() + interval '3 hours'").await;
     publisher.catch_up(&around.deps).await.unwrap();
     assert_eq!(published(&database).await, (Some(101.0), Some("bitstamp".to_owned()), true));
     let flips: Vec<(chrono::DateTime<chrono::Utc>,)> = sqlx::query_as(

@@ -20,7 +20,7 @@ use miner_signals::worker::schedule::find_entry;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::PgPool;
 
-use crate::harness::{Directory, TestDatabase};
+use crate::harness::{Directory, TestDatabase, network_days};
 use crate::upstream::Surroundings;
 
 async fn count(pool: &PgPool, query: &'static str) -> i64 {
@@ -212,6 +212,7 @@ async fn replayed_batches_give_the_published_log_again() {
     publisher.catch_up(&around.deps).await.unwrap();
     // And three days in which nobody reads, so that everything goes stale.
     around.later(Span::DAY.times(3));
+    database.set_clock("clock_timestamp() + interval '3 days'").await;
     publisher.catch_up(&around.deps).await.unwrap();
     let log = published(&database.pool).await;
     assert!(log.len() > 50, "{}", log.len());
@@ -221,8 +222,51 @@ async fn replayed_batches_give_the_published_log_again() {
     let again = Surroundings::new(&replayed);
     let mut publisher = Publisher::begin(&again.deps).await.unwrap().unwrap();
     again.later(Span::DAY.times(3).plus(Span::HOUR));
+    replayed.set_clock("clock_timestamp() + interval '3 days'").await;
     publisher.catch_up(&again.deps).await.unwrap();
     assert_eq!(published(&replayed.pool).await, log);
+}
+
+/// A publisher that keeps up does not know what comes later; one that is behind must write the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_is_behind_writes_what_one_that_keeps_up_does() {
+    let database = TestDatabase::new().await;
+    let mut around = Surroundings::new(&database);
+    let days = |from: &str, count: i32, source: &str| {
+        let mut days = network_days(from, count);
+        for arrival in &mut days {
+            source.clone_into(&mut arrival.key.source);
+        }
+        days
+    };
+    for source in ["mempool", "coinmetrics"] {
+        database.append(&days("2020-01-01", 10, source)).await;
+    }
+    // As if both had been recorded then, and the rules before.
+    sqlx::raw_sql(
+        "alter table batch disable trigger user;
+         update batch set recorded_at = timestamptz '2020-01-12T00:30:00Z' + batch * interval '1 second';
+         update head set recorded_at = (select max(recorded_at) from batch);
+         alter table batch enable trigger user",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    let mut keeps_up = Publisher::begin(&around.deps).await.unwrap().unwrap();
+    keeps_up.catch_up(&around.deps).await.unwrap();
+    for source in ["mempool", "coinmetrics"] {
+        database.append(&days("2020-01-11", 5, source)).await;
+    }
+    keeps_up.catch_up(&around.deps).await.unwrap();
+    let log = published(&database.pool).await;
+    let flips: i64 = count(&database.pool, "select count(*) from publication where k > 0").await;
+    assert!(flips >= 2, "{log:#?}");
+
+    let replayed = replay(&database.pool).await;
+    around = Surroundings::new(&replayed);
+    let mut behind = Publisher::begin(&around.deps).await.unwrap().unwrap();
+    behind.catch_up(&around.deps).await.unwrap();
+    assert_eq!(published(&replayed.pool).await[..log.len()], log[..]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,6 +296,7 @@ async fn a_demo_day_replayed_gives_the_published_log_again() {
     postgres.stop().await.unwrap();
     let mut again = Surroundings::new(&replayed);
     again.deps.clock = Clock::manual(last.into());
+    replayed.set_clock(&format!("timestamptz '{last}' + interval '1 microsecond'")).await;
     let mut publisher = Publisher::begin(&again.deps).await.unwrap().unwrap();
     publisher.catch_up(&again.deps).await.unwrap();
     let again = published(&replayed.pool).await;

@@ -46,7 +46,7 @@ pub fn normalize(row: &Row, window: Window, now: Timestamp) -> Normalized {
     };
     let mut normalized = Normalized::default();
     match place(start, Span::DAY, window, now) {
-        Place::Ahead => normalized.refused.push(ahead(None, start, now)),
+        Place::Ahead => normalized.refused.push(ahead(None, start)),
         Place::LeftOut => {}
         Place::Wanted => {
             for (name, slug, power) in METRICS {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::feed::Window;
-use super::super::observe::{Observer, Place, ahead, not_a_number, place};
+use super::super::observe::{CLOCK_TOLERANCE, Observer, Place, ahead, not_a_number, place};
 use super::super::text::Text;
 use super::super::{Normalized, Refused};
 use super::chain::{Block, Chain, Period, Sums};
@@ -43,7 +43,7 @@ pub fn hashrates(answer: &wire::Hashrates, window: Window, now: Timestamp) -> No
             continue;
         };
         match place(start, Span::DAY, window, now) {
-            Place::Ahead => normalized.refused.push(ahead(Some(METRIC), start, now)),
+            Place::Ahead => normalized.refused.push(ahead(Some(METRIC), start)),
             Place::LeftOut => {}
             Place::Wanted if row.avg_hashrate.decimal(0) == Some(0.0) => {
                 let detail = format!("{METRIC} of {} is 0, which a server says whose node is down", start.day());
@@ -112,7 +112,7 @@ fn by_height<'a>(
             continue;
         };
         if time > now.plus(HEADER_TOLERANCE) {
-            normalized.refused.push(ahead(Some(metric), time, now));
+            normalized.refused.push(ahead(Some(metric), time));
             continue;
         }
         let row = (time, satoshi);
@@ -162,7 +162,7 @@ pub fn hours(blocks: &[wire::Block], adjustment: &wire::Adjustment, window: Wind
             continue;
         };
         if time > now.plus(HEADER_TOLERANCE) {
-            normalized.refused.push(ahead(None, time, now));
+            normalized.refused.push(ahead(None, time));
             continue;
         }
         let difficulty = block.difficulty.decimal(0);
@@ -210,8 +210,8 @@ pub fn price(prices: &wire::Prices, window: Window, now: Timestamp) -> Normalize
         normalized.refused.push(Refused::about(METRIC, "bad_time", detail));
         return normalized;
     };
-    if at > now {
-        normalized.refused.push(ahead(Some(METRIC), at, now));
+    if at > now.plus(CLOCK_TOLERANCE) {
+        normalized.refused.push(ahead(Some(METRIC), at));
         return normalized;
     }
     let after_hour = Span::from_micros(at.micros() % Span::HOUR.micros());
