@@ -45,6 +45,24 @@ impl Worker {
     }
 }
 
+/// Which of the workers publishes, once one does.
+async fn publishing(pool: &PgPool, workers: &[Worker; 2]) -> usize {
+    loop {
+        let holder: Option<String> =
+            sqlx::query_scalar("select holder from lease where name = 'publishing' and expires_at > clock_timestamp()")
+                .fetch_optional(pool)
+                .await
+                .unwrap();
+        let is_holder = |worker: &Worker| {
+            holder.as_deref().is_some_and(|holder| holder.starts_with(&format!("{}:", worker.child.id())))
+        };
+        if let Some(place) = workers.iter().position(is_holder) {
+            return place;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// What must hold at every moment.
 async fn check(pool: &PgPool) {
     let broken: Vec<(String, i64)> = sqlx::query_as(
@@ -91,13 +109,15 @@ async fn paused_and_killed_workers_do_nothing_twice() {
     let (mut pauses, mut kills, mut revised) = (0, 0, false);
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(seconds) {
-        let victim = random.random_range(0..2);
+        // First the one that publishes, so that at least one late write is sure to be tried.
+        let first = pauses == 0;
+        let victim = if first { publishing(&database.pool, &workers).await } else { random.random_range(0..2) };
         let other = 1 - victim;
         if workers[other].paused {
             workers[other].signal(Signal::CONT);
             workers[other].paused = false;
         }
-        if random.random_bool(0.6) {
+        if first || random.random_bool(0.6) {
             workers[victim].signal(Signal::STOP);
             workers[victim].paused = true;
             pauses += 1;
@@ -116,10 +136,10 @@ async fn paused_and_killed_workers_do_nothing_twice() {
             tokio::time::sleep(Duration::from_millis(random.random_range(100..700))).await;
         }
         check(&database.pool).await;
-        if workers[victim].paused && random.random_bool(0.8) {
+        if workers[victim].paused && (first || random.random_bool(0.8)) {
             workers[victim].signal(Signal::CONT);
             workers[victim].paused = false;
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
     for worker in workers {
