@@ -251,9 +251,13 @@ impl Role {
                 () = self.stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            // An outage is noted where readers see it, and logged once; the next tick tries again. Keys
-            // are read all the same: a snapshot that cannot be read must not keep a revoked one good.
-            let _ = published.refresh(&self.pool, &self.clock).await;
+            // An outage is noted where readers see it, and logged once; the next tick tries again, and to
+            // ask for more now would only make it late. A snapshot that cannot be read for another reason
+            // must not keep a revoked key good.
+            let outcome = published.refresh(&self.pool, &self.clock).await;
+            if outcome.is_err_and(|error| error.is_outage()) {
+                continue;
+            }
             if look % LEDGER_EVERY == 1 {
                 let _ = published.ledger.refresh(&self.pool).await;
             }
