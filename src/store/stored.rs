@@ -127,9 +127,9 @@ impl Stored {
             let timing = moment_rules.timing(&key.source, key.metric.slug, key.resolution);
             Some(timing.valid_until(log.observed_until(moment)?))
         }));
-        let history = NetworkHistory::new(self.logs(), &self.rules, moment);
+        let history = NetworkHistory::new(self.logs(), &self.rules, &self.facts, moment);
         let view = history.view(moment);
-        for group in [&view.price, &view.chain] {
+        for group in view.every_group() {
             changes.extend(group.next_change);
             changes.extend(group.newest().map(|newest| newest.timing.valid_until(newest.observed_until)));
         }

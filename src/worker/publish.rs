@@ -106,7 +106,7 @@ impl Publisher {
     /// Writes a snapshot down, unless a batch that was not seen may come before it: then `false`.
     async fn write_down(&mut self, deps: &Deps, next: Publication) -> Result<bool, StoreError> {
         let moment = Moment { at: next.instant, batch: next.batch };
-        let served = served_values(self.stored.logs(), &self.stored.rules, moment);
+        let served = served_values(self.stored.logs(), &self.stored.rules, &self.stored.facts, moment);
         let is_new = |value: &&ServedValue| self.shown.get(&name_of(value)) != Some(value);
         let changed: Vec<ServedValue> = served.iter().filter(is_new).cloned().collect();
         let mut connection = deps.pool.acquire().await?;

@@ -224,6 +224,11 @@ impl Page {
         })
     }
 
+    /// Whether the range holds an instant.
+    pub(super) fn holds(&self, at: Timestamp) -> bool {
+        self.start.is_none_or(|start| start <= at) && self.end.is_none_or(|end| at < end)
+    }
+
     /// The places of the page among `count` rows in time order, and the cursor of the next page.
     pub(super) fn cut(&self, count: usize, question: &Question) -> (std::ops::Range<usize>, Option<String>) {
         let from = self.last.map_or(0, |last| count.saturating_sub(last));
