@@ -16,5 +16,6 @@
 //!   whatever was computed before it, and at whatever day a computation began.
 
 pub mod hashprice;
+pub mod mining_cost;
 pub mod spot;
 pub mod statistics;
