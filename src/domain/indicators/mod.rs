@@ -18,4 +18,5 @@
 pub mod hashprice;
 pub mod mining_cost;
 pub mod spot;
+pub mod squeeze;
 pub mod statistics;
