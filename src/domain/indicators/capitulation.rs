@@ -320,7 +320,9 @@ mod tests {
 
         #[test]
         fn every_part_is_a_share(x in -10.0_f64..10.0, y in -10.0_f64..10.0, days in 0_u32..40) {
-            for part in [squeeze_part(x * 10.0), hash_ribbons_part(x, days), difficulty_part([x, y], y), puell_part(x)] {
+            let parts =
+                [squeeze_part(x * 10.0), hash_ribbons_part(x, days), difficulty_part([x, y], y), puell_part(x)];
+            for part in parts {
                 prop_assert!((0.0..=1.0).contains(&part), "{part}");
             }
         }

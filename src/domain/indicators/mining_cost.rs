@@ -4,14 +4,14 @@
 //!
 //! An efficiency in J/TH is also the power in kW of a petahash per second (PH/s): one J/TH is one
 //! watt for each TH/s, and a PH/s is 1000 TH/s. A PH/s at 19 J/TH therefore draws 19 kW and uses
-//! `19 × 24 = 456` kWh = 0.456 MWh in a day:
+//! `19 × 24 = 456` kWh in a day, 0.456 of a megawatt-hour:
 //!
 //! ```text
 //! hashcost [USD/PH/s/day] = efficiency [J/TH] × 0.024 × power price [USD/MWh]
 //! ```
 //!
 //! Two mistakes are common in print, both a factor of 1000: hashcost as `J/TH × USD/MWh × 24`, which
-//! forgets that a MWh is 1000 kWh (so <https://www.binance.com/en/square/post/1886845875385>, read
+//! forgets that a megawatt-hour is 1000 kWh (so <https://binance.com/en-BH/square/post/1886845875385>, read
 //! 2026-11-24), and a hashprice per TH/s where one per PH/s belongs. Every name here says its unit.
 //!
 //! Example: hashprice 43.33 USD/PH/s/day, 19 J/TH and 45 USD/MWh give a hashcost of 20.52, break even
@@ -26,7 +26,7 @@
 
 use super::statistics::{Missing, finite, positive, ratio};
 
-/// MWh that one J/TH uses per PH/s and day: 1 kW × 24 h / 1000.
+/// Megawatt-hours that one J/TH uses per PH/s and day: 1 kW × 24 h / 1000.
 const MWH_PER_PH_DAY: f64 = 0.024;
 
 /// kWh that one J/TH uses per PH/s and day: 1 kW × 24 h.
@@ -144,7 +144,7 @@ pub fn breakeven_usd_per_kwh(hashprice_usd_per_ph_day: f64, efficiency_j_per_th:
     ratio(hashprice_usd_per_ph_day, positive(efficiency_j_per_th)? * KWH_PER_PH_DAY)
 }
 
-/// What mining earns for each MWh that it uses, in USD: `hashprice / (efficiency × 0.024)`.
+/// What mining earns for each megawatt-hour that it uses, in USD: `hashprice / (efficiency × 0.024)`.
 ///
 /// # Errors
 /// `NotPositive` for an efficiency of 0 or less; `NotFinite`.

@@ -243,7 +243,9 @@ pub fn speed_part(subsidy_hashprice: &[Option<f64>]) -> Result<f64, Missing> {
     Ok(fall.clamp(0.0, 1.0))
 }
 
-const fn speed_rule(days: usize) -> WindowRule {
+/// Which windows of the speed part give a result: as many days of life as it has, and up to 20 % holes.
+#[must_use]
+pub const fn speed_rule(days: usize) -> WindowRule {
     WindowRule { days, minimum: Minimum::Days(days), holes: HoleLimit::Percent(MEDIAN_HOLES_PERCENT) }
 }
 
@@ -332,7 +334,7 @@ pub fn walk(scores: &[Option<f64>]) -> Vec<SqueezeDay> {
 /// use miner_signals::domain::indicators::squeeze::{SqueezeState::*, Thresholds, walk_at};
 /// let thresholds = Thresholds { leave_tight_below: 40.0, enter_tight_at: 55.0, enter_squeeze_at: 70.0 };
 /// let scores = [55.0, 60.0, 55.0, 70.0, 69.0, 71.0, 71.0].map(Some);
-/// let states: Vec<_> = walk_at(&scores, &thresholds).iter().flat_map(|day| day.state).collect();
+/// let states: Vec<_> = walk_at(&scores, &thresholds).iter().filter_map(|day| day.state).collect();
 /// assert_eq!(states, [Normal, Normal, Tight, Tight, Tight, Tight, Squeeze]);
 /// ```
 #[must_use]
@@ -474,7 +476,7 @@ mod tests {
 
     /// The states at [`FIXED`] thresholds.
     fn at_fixed(scores: &[Option<f64>]) -> Vec<SqueezeState> {
-        walk_at(scores, &FIXED).iter().flat_map(|day| day.state).collect()
+        walk_at(scores, &FIXED).iter().filter_map(|day| day.state).collect()
     }
 
     /// The scores 0, 1, … 364 in another order; their quantiles are 236.6, 291.2 and 345.8.

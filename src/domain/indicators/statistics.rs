@@ -42,6 +42,8 @@ pub enum Missing {
     OutOfRange,
     /// An input is older than the formula accepts.
     Stale,
+    /// A table of facts has no row that was known by then.
+    NoFacts,
 }
 
 /// How much life the series needs before a window gives a result.
@@ -107,6 +109,7 @@ impl Missing {
             Self::NotFinite => "not_finite",
             Self::OutOfRange => "out_of_range",
             Self::Stale => "stale",
+            Self::NoFacts => "no_facts",
         }
     }
 }
@@ -344,8 +347,8 @@ pub fn maximum(days: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> 
 }
 
 /// The quantile of `percent` of 100, in the values' unit: of `n` values in ascending order the one
-/// at `(n − 1) × percent / 100`, counted from 0, and between two of them in
-/// proportion. `None` of none; a `percent` above 100 counts as 100.
+/// at `(n − 1) × percent / 100`, counted from 0, and between two of them in proportion. `None` of none;
+/// a `percent` above 100 counts as 100.
 ///
 /// # Examples
 /// A quarter of the way from the first of five to the last is the second; 95 % is 3.8 steps.
