@@ -15,6 +15,7 @@
 //! - **Sums** are taken afresh over each window, oldest first. The same window gives the same bits
 //!   whatever was computed before it, and at whatever day a computation began.
 
+pub mod difficulty;
 pub mod hashprice;
 pub mod spot;
 pub mod statistics;
