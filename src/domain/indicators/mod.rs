@@ -17,5 +17,6 @@
 
 pub mod difficulty;
 pub mod hashprice;
+pub mod ribbons;
 pub mod spot;
 pub mod statistics;
