@@ -17,6 +17,7 @@
 
 pub mod difficulty;
 pub mod hashprice;
+pub mod issuance;
 pub mod ribbons;
 pub mod spot;
 pub mod statistics;
