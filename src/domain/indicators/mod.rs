@@ -17,8 +17,11 @@
 
 pub mod capitulation;
 pub mod collapse;
+pub mod difficulty;
 pub mod hashprice;
+pub mod issuance;
 pub mod mining_cost;
+pub mod ribbons;
 pub mod spot;
 pub mod squeeze;
 pub mod statistics;
