@@ -6,15 +6,19 @@
 //! Reading order: [`time`] and [`catalog`]; [`observation`] for the two clocks and V(T, S);
 //! [`plausible`] and [`append`] for what is stored; [`rules`] and [`choice`] for which source serves; [`network`] for
 //! what is derived from days, [`spot`] for the hourly price, with formulas in [`indicators`]; [`served`] for what
-//! the newest view shows.
+//! the newest view shows. Of the blocks themselves: [`chain`] for headers and which of them are the chain, [`retarget`]
+//! and [`epochs`] for what estimates of the next difficulty are made of.
 
 pub mod append;
 pub mod catalog;
+pub mod chain;
 pub mod choice;
+pub mod epochs;
 pub mod indicators;
 pub mod network;
 pub mod observation;
 pub mod plausible;
+pub mod retarget;
 pub mod rules;
 pub mod served;
 pub mod spot;

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod evidence;
 pub mod feed_state;
 pub mod head;
+pub mod header;
 pub mod key;
 pub mod lease;
 pub mod migrate;

@@ -8,8 +8,10 @@ use sqlx::{Connection, PgConnection};
 use super::StoreError;
 use super::database::{Mode, find_mode};
 use super::head::{Batch, list_batches_after, read_head};
+use super::header::read_headers_after;
 use super::observation::{list_series, read_rows_after};
 use super::rule::read_rule_book;
+use crate::domain::chain::HeaderLog;
 use crate::domain::choice::{Group, union_of_periods};
 use crate::domain::network::NetworkHistory;
 use crate::domain::observation::{Moment, Resolution, SeriesLog};
@@ -23,6 +25,8 @@ pub struct Stored {
     pub mode: Mode,
     pub head: Batch,
     pub rules: RuleBook,
+    /// Every block header, shared with the snapshot before where there is no new one.
+    pub headers: Arc<HeaderLog>,
     /// Every series by its id, those without rows included.
     logs: HashMap<i32, Arc<SeriesLog>>,
     /// Every batch, oldest first.
@@ -54,7 +58,8 @@ impl Stored {
         })?;
         let nothing = Batch { number: 0, recorded_at: Timestamp::MIN };
         let rules = read_rule_book(connection).await?;
-        let empty = Self { mode, head: nothing, rules, logs: HashMap::new(), batches: Vec::new() };
+        let (headers, logs) = (Arc::default(), HashMap::new());
+        let empty = Self { mode, head: nothing, rules, headers, logs, batches: Vec::new() };
         empty.read_on(connection).await
     }
 
@@ -67,6 +72,7 @@ impl Stored {
         let head = read_head(&mut transaction).await?;
         let series = list_series(&mut transaction).await?;
         let mut rows = read_rows_after(&mut transaction, self.head.number).await?;
+        let new_headers = read_headers_after(&mut transaction, self.head.number).await?;
         let later = list_batches_after(&mut transaction, self.head.number).await?;
         let rules = read_rule_book(&mut transaction).await?;
         transaction.rollback().await?;
@@ -82,8 +88,13 @@ impl Stored {
                 (stored.series_id, log)
             })
             .collect();
+        let headers = if new_headers.is_empty() {
+            Arc::clone(&self.headers)
+        } else {
+            Arc::new(self.headers.with_headers(new_headers))
+        };
         let batches = self.batches.iter().copied().chain(later).collect();
-        Ok(Self { mode: self.mode, head, rules, logs, batches })
+        Ok(Self { mode: self.mode, head, rules, headers, logs, batches })
     }
 
     /// Whether there are newer batches in the database.
