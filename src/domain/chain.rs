@@ -10,16 +10,20 @@ use std::fmt::Write as _;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::indicators::difficulty::RETARGET_BLOCKS;
 use super::observation::{Basis, Moment};
+use super::rules::Timing;
 use super::time::{Span, Timestamp};
 
 /// Blocks of one difficulty. Consensus rule: Bitcoin Core, `src/kernel/chainparams.cpp`,
-/// `nPowTargetTimespan` / `nPowTargetSpacing` of the main network.
-pub const EPOCH_BLOCKS: u32 = 2_016;
-
 /// A header younger than this when it is first stored was seen to appear: the newest blocks of a
 /// source that is read every few minutes. One that is older was public before us.
 pub const SEEN_APPEARING: Span = Span::HOUR.times(2);
+
+/// When the next header is due, and until when the newest counts as fresh: half an hour passes without a
+/// block in one of twenty cases, two hours in one of 160,000.
+pub const HEADER_TIMING: Timing =
+    Timing { lag: Span::MINUTE.times(10), cadence: Span::MINUTE.times(10), grace: Span::MINUTE.times(100) };
 
 /// The hash of a block in the order in which nodes and explorers write it, zeros first.
 pub type BlockHash = [u8; 32];
@@ -80,25 +84,6 @@ pub fn header_known_at(time: Timestamp, lag: Span, recorded_at: Timestamp) -> (T
     (time.plus(lag).min(recorded_at), Basis::Assumed)
 }
 
-/// The difficulty that a compact target stands for; `None` for one that no header may have: with the
-/// sign bit, of zero, or of 2^256 and more.
-///
-/// `65535 / mantissa * 256^(29 - exponent)`, as Bitcoin Core's `GetDifficulty` (`src/rpc/blockchain.cpp`);
-/// for example 0x17053894 gives 53911173001054.59.
-#[must_use]
-pub fn difficulty_of_bits(bits: u32) -> Option<f64> {
-    const SIGN: u32 = 0x0080_0000;
-    /// The exponent at which a mantissa of 65535 is difficulty 1.
-    const EASIEST: i32 = 0x1d;
-    let (exponent, mantissa) = (bits >> 24, bits & 0x007f_ffff);
-    // A mantissa has three bytes: below exponent 3 some of it, above 32 some of the target falls off.
-    if bits & SIGN != 0 || mantissa == 0 || !(3..=32).contains(&exponent) {
-        return None;
-    }
-    let steps = EASIEST - i32::try_from(exponent).ok()?;
-    Some(65_535.0 / f64::from(mantissa) * 256_f64.powi(steps))
-}
-
 /// Reads 64 hexadecimal digits.
 #[must_use]
 pub fn parse_block_hash(text: &str) -> Option<BlockHash> {
@@ -148,7 +133,7 @@ impl HeaderLog {
     pub fn with_headers(&self, headers: Vec<StoredHeader>) -> Self {
         let mut touched: BTreeMap<u32, Vec<StoredHeader>> = BTreeMap::new();
         for header in headers {
-            touched.entry(header.height / EPOCH_BLOCKS).or_default().push(header);
+            touched.entry(header.height / RETARGET_BLOCKS).or_default().push(header);
         }
         let mut epochs = self.epochs.clone();
         for (epoch, mut headers) in touched {
@@ -221,6 +206,14 @@ impl<'a> ChainView<'a> {
         self.members[0]
     }
 
+    /// The same chain up to its last header with a time before an instant; `None` if none has.
+    #[must_use]
+    pub fn before(mut self, instant: Timestamp) -> Option<Self> {
+        let place = self.members.iter().position(|member| member.time < instant)?;
+        self.members.drain(..place);
+        Some(self)
+    }
+
     /// The header of the chain at a height; `None` above the tip, below the reach, and in a hole.
     #[must_use]
     pub fn at_height(&self, height: u32) -> Option<&'a StoredHeader> {
@@ -238,7 +231,7 @@ impl<'a> ChainView<'a> {
     #[must_use]
     pub fn epoch_start(&self) -> Option<&'a StoredHeader> {
         let tip = self.tip().height;
-        self.at_height(tip - tip % EPOCH_BLOCKS)
+        self.at_height(tip - tip % RETARGET_BLOCKS)
     }
 
     /// The chain's headers, the greatest height first.
@@ -469,17 +462,6 @@ pub(super) mod tests {
                 let gap = pair[0].height - pair[1].height;
                 prop_assert!(gap > 1 || (gap == 1 && pair[0].previous == pair[1].hash));
             }
-        }
-    }
-
-    #[test]
-    fn difficulty_follows_from_bits() {
-        let near = |bits, expected: f64| (difficulty_of_bits(bits).unwrap() / expected - 1.0).abs() < 1e-15;
-        // The first block's, and an example of the Bitcoin wiki ("Difficulty"): 0x1b0404cb is 16307.420938523983.
-        assert!(near(0x1d00_ffff, 1.0) && near(0x1b04_04cb, 16_307.420_938_523_983));
-        assert!(near(0x1705_3894, 53_911_173_001_054.59));
-        for refused in [0x1d80_ffff, 0x1d00_0000, 0x0200_ffff, 0x2100_ffff, 0, u32::MAX] {
-            assert_eq!(difficulty_of_bits(refused), None, "{refused:x}");
         }
     }
 

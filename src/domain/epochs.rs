@@ -3,7 +3,7 @@
 //! Heights of retargets are fixed by protocol, and a running sum of blocks says on which day each was
 //! reached. The instant within the day is an estimate, and so is everything that follows from it.
 
-use super::chain::EPOCH_BLOCKS;
+use super::indicators::difficulty::RETARGET_BLOCKS;
 use super::indicators::statistics::{Scratch, median_of};
 use super::time::{Day, Span, Timestamp};
 
@@ -79,7 +79,7 @@ pub fn epoch_start_estimate(epoch_start_height: u32, heights: &[u32]) -> Option<
 pub fn epochs(heights: &[u32], difficulties: &[Option<f64>]) -> Vec<EpochFromDays> {
     let starts: Vec<(u32, Day, Timestamp)> = (0_u32..)
         .map_while(|epoch| {
-            let (day, at) = epoch_start_estimate(epoch.checked_mul(EPOCH_BLOCKS)?, heights)?;
+            let (day, at) = epoch_start_estimate(epoch.checked_mul(RETARGET_BLOCKS)?, heights)?;
             Some((epoch, day, at))
         })
         .collect();
@@ -94,7 +94,7 @@ pub fn epochs(heights: &[u32], difficulties: &[Option<f64>]) -> Vec<EpochFromDay
             let difficulty = median_of(inside(difficulties, day, end), &mut scratch);
             let change = difficulty.zip(before).map(|(now, before)| now / before - 1.0);
             before = difficulty;
-            EpochFromDays { epoch, start_height: epoch * EPOCH_BLOCKS, day, starts_at_estimate, difficulty, change }
+            EpochFromDays { epoch, start_height: epoch * RETARGET_BLOCKS, day, starts_at_estimate, difficulty, change }
         })
         .collect()
 }

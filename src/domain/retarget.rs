@@ -1,18 +1,18 @@
 //! How far the tip's epoch is: what an estimate of the next retarget is made of, gathered and nothing
 //! estimated.
 
-use super::chain::{ChainView, EPOCH_BLOCKS, HeaderLog};
+use std::sync::Arc;
+
+use super::chain::{ChainView, HeaderLog};
+use super::indicators::difficulty::{BORROW_BELOW_BLOCKS, RETARGET_BLOCKS};
 use super::observation::Moment;
 use super::time::Timestamp;
 
-/// An estimate early in an epoch borrows intervals of the epoch before, until it has so many.
-pub const ENOUGH_INTERVALS: u32 = 504;
-
 /// Heights that hold all that is gathered: an epoch whole, and the last of the one before.
-const REACH: u32 = EPOCH_BLOCKS + ENOUGH_INTERVALS;
+const REACH: u32 = RETARGET_BLOCKS + BORROW_BELOW_BLOCKS;
 
 /// Where the chain stands between two retargets, as known at a moment.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RetargetState {
     /// Of the tip.
     pub height: u32,
@@ -36,13 +36,15 @@ pub struct RetargetState {
     pub before: Option<IntervalsBefore>,
     /// The newest `known_at` among the headers that were looked at.
     pub known_at: Timestamp,
+    /// Who gave the tip.
+    pub source: Arc<str>,
 }
 
 /// The last intervals of the epoch before, without the one over the boundary, which was mined at the
 /// new difficulty.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IntervalsBefore {
-    /// How many: at least 1, at most [`ENOUGH_INTERVALS`] less the epoch's own, and no more than
+    /// How many: at least 1, at most [`BORROW_BELOW_BLOCKS`] less the epoch's own, and no more than
     /// headers are known without a hole.
     pub intervals: u32,
     /// All of them together, by header times.
@@ -58,6 +60,13 @@ impl RetargetState {
         Some(Self::of(&log.view(moment, REACH)?))
     }
 
+    /// The state at an instant as V(T, S) knows it: up to the last header with a time before it. `None` if
+    /// none is visible. Takes time for every header since.
+    #[must_use]
+    pub fn before(log: &HeaderLog, moment: Moment, instant: Timestamp) -> Option<Self> {
+        Some(Self::of(&log.view(moment, u32::MAX)?.before(instant)?))
+    }
+
     /// The state of a chain, which should reach 2520 heights down.
     ///
     /// A tip at height 2116 of 1000 minutes after block 2016: `blocks_into_epoch` is 100,
@@ -65,21 +74,22 @@ impl RetargetState {
     #[must_use]
     pub fn of(chain: &ChainView<'_>) -> Self {
         let tip = chain.tip();
-        let blocks_into_epoch = tip.height % EPOCH_BLOCKS;
+        let blocks_into_epoch = tip.height % RETARGET_BLOCKS;
         let epoch_start_height = tip.height - blocks_into_epoch;
         let epoch_start_at = chain.time_at(epoch_start_height);
         Self {
             height: tip.height,
             difficulty: tip.difficulty,
             bits: tip.bits,
-            epoch: tip.height / EPOCH_BLOCKS,
+            epoch: tip.height / RETARGET_BLOCKS,
             epoch_start_height,
             epoch_start_at,
             tip_at: tip.time,
             blocks_into_epoch,
             elapsed_seconds: epoch_start_at.map(|start| seconds_between(start, tip.time)),
-            before: intervals_before(chain, epoch_start_height, ENOUGH_INTERVALS.saturating_sub(blocks_into_epoch)),
+            before: intervals_before(chain, epoch_start_height, BORROW_BELOW_BLOCKS.saturating_sub(blocks_into_epoch)),
             known_at: chain.known_at(),
+            source: Arc::clone(&tip.source),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::head::{Batch, list_batches_after, read_head};
 use super::header::read_headers_after;
 use super::observation::{list_series, read_rows_after};
 use super::rule::read_rule_book;
-use crate::domain::chain::HeaderLog;
+use crate::domain::chain::{HEADER_TIMING, HeaderLog};
 use crate::domain::choice::{Group, union_of_periods};
 use crate::domain::network::NetworkHistory;
 use crate::domain::observation::{Moment, Resolution, SeriesLog};
@@ -144,6 +144,8 @@ impl Stored {
             changes.extend(group.next_change);
             changes.extend(group.newest().map(|newest| newest.timing.valid_until(newest.observed_until)));
         }
+        let tip = self.headers.view(moment, 1);
+        changes.extend(tip.map(|chain| HEADER_TIMING.valid_until(chain.tip().time)));
         changes.into_iter().filter(|&change| change > moment.at).min()
     }
 

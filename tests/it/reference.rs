@@ -434,3 +434,158 @@ async fn recorded_candles_close_and_fillers_are_refused() {
         assert_eq!(kraken::wire::parse(&read(file).unwrap()), Err(Unusable::Refused(said.to_owned())));
     }
 }
+
+/// Rows of a published table.
+fn table(file: &str) -> Option<Vec<BTreeMap<String, String>>> {
+    let mut reader = csv::Reader::from_path(reference(file)?).unwrap();
+    Some(reader.deserialize().map(Result::unwrap).collect())
+}
+
+fn close(actual: f64, expected: f64, tolerance: f64) -> bool {
+    (actual / expected - 1.0).abs() <= tolerance
+}
+
+#[tokio::test]
+async fn ratios_of_issuance_and_the_ribbon_are_those_worked_out_elsewhere() {
+    let Some(path) = reference("data/coinmetrics_btc.csv") else { return };
+    let (_database, api) = imported(&path).await;
+    let of = |metric: &str, day: &str| format!("/v1/series/{metric}.csv?start={day}&end={day}T12:00:00Z");
+    // Worked out with other programs on the same file.
+    for (metric, day, expected, tolerance) in [
+        ("puell_multiple", "2016-07-08", 1.6313, 3e-5),
+        ("puell_halving_adjusted", "2016-07-08", 1.6313, 3e-5),
+        ("puell_multiple", "2016-07-10", 0.8559, 6e-5),
+        ("puell_halving_adjusted", "2016-07-10", 1.7064, 3e-5),
+        ("puell_multiple", "2016-07-15", 0.7591, 6e-5),
+        ("puell_halving_adjusted", "2016-07-15", 1.4977, 3e-5),
+        ("thermocap_usd", "2016-12-31", 2_058_149_387.0, 1e-9),
+        ("thermocap_multiple", "2016-12-31", 7.5682, 1e-5),
+        ("difficulty_ribbon_compression", "2016-09-01", 0.042_058, 1e-5),
+        ("hash_ribbon_sma30_h_per_s", "2016-07-30", 1_485_351e12, 1e-6),
+        ("hash_ribbon_sma60_h_per_s", "2016-07-30", 1_486_453e12, 1e-6),
+    ] {
+        let found = series(&api, &of(metric, day)).await;
+        assert!(close(found[day], expected, tolerance), "{metric} of {day}: {} is not {expected}", found[day]);
+    }
+    let now = api.json("/v1/difficulty?date=2016-09-01&sd=sample").await;
+    let sample = now["data"]["ribbon_compression"].as_f64().unwrap();
+    assert!(close(sample, 0.042_058 * (8.0_f64 / 7.0).sqrt(), 2e-5), "{sample}");
+}
+
+#[tokio::test]
+async fn hash_ribbons_have_the_events_of_the_author() {
+    let Some(path) = reference("data/coinmetrics_btc.csv") else { return };
+    let (_database, api) = imported(&path).await;
+    let events = api.json("/v1/hash-ribbons/events?start=2009-01-01").await;
+    let events = events["data"].as_array().unwrap();
+    let days = |kind: &str| -> Vec<&str> {
+        events.iter().filter(|event| event["event"] == kind).map(|event| event["date"].as_str().unwrap()).collect()
+    };
+    let (buys, until) = (days("buy"), |days: &[&str]| days.iter().filter(|day| **day < "2017").count());
+    let published = [
+        "2011-12-26",
+        "2012-05-21",
+        "2012-06-21",
+        "2013-02-04",
+        "2015-01-28",
+        "2015-05-01",
+        "2015-05-29",
+        "2016-09-04",
+    ];
+    assert_eq!(buys[..until(&buys)], published);
+    assert_eq!(buys.iter().filter(|day| **day >= "2014").count(), 15, "{buys:?}");
+    assert!(days("inversion_start").contains(&"2016-07-30"));
+    assert!(days("recovered").contains(&"2016-08-22"));
+    eprintln!("buys of the hash ribbons: {buys:?}");
+    // As the author's script would have told it: on the day after, from what was known then.
+    let known = api.json("/v1/hash-ribbons/events?start=2016-09-01&end=2016-09-05&as_of=2016-09-06").await;
+    assert_eq!(known["data"][0]["date"], "2016-09-04");
+    assert_eq!(known["data"][0]["merged"], serde_json::Value::Null, "three days have not passed");
+    let before = api.json("/v1/hash-ribbons/events?start=2016-09-01&as_of=2016-09-05").await;
+    assert_eq!(before["data"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn epochs_and_estimates_agree_with_the_chain() {
+    let Some(path) = reference("data/coinmetrics_btc.csv") else { return };
+    let Some(published) = table("data/difficulty_epochs.csv") else { return };
+    let (_database, api) = imported(&path).await;
+    let epochs = api.json("/v1/difficulty/epochs?start=2009-01-01").await;
+    let epochs = epochs["data"].as_array().unwrap();
+    assert_eq!(epochs.len(), published.len());
+    for (ours, theirs) in epochs.iter().zip(&published) {
+        assert_eq!(ours["start_height"].to_string(), theirs["start_height"]);
+        assert_eq!(ours["date"], theirs["start_date_utc"].as_str(), "epoch {}", ours["epoch"]);
+        if let Ok(percent) = theirs["change_pct"].parse::<f64>() {
+            let change = 100.0 * ours["change"].as_f64().unwrap();
+            assert!((change - percent).abs() < 0.001, "epoch {}: {change} is not {percent}", ours["epoch"]);
+        }
+    }
+    // The estimate a week into an epoch against what came: as far off as it says, in units of sigma.
+    let mut scores = Vec::new();
+    for pair in epochs.windows(2).skip(120) {
+        let day = pair[0]["date"].as_str().unwrap();
+        let day = Timestamp::parse(day).unwrap().plus(Span::DAY.times(7)).day();
+        let then = api.json(&format!("/v1/difficulty?date={day}")).await;
+        let data = &then["data"];
+        if data["epoch"] != pair[0]["epoch"] || data["estimate_change"].is_null() {
+            continue;
+        }
+        let missed = pair[1]["change"].as_f64().unwrap() - data["estimate_change"].as_f64().unwrap();
+        scores.push(missed / data["estimate_sigma"].as_f64().unwrap());
+    }
+    let spread = (scores.iter().map(|score| score * score).sum::<f64>() / scores.len() as f64).sqrt();
+    let wide = scores.iter().filter(|score| score.abs() > 3.0).count();
+    eprintln!("{} estimates a week before: spread {spread:.2} sigma, {wide} beyond three", scores.len());
+    assert!(scores.len() > 250);
+    // Hashrate moves within an epoch too, so they miss by more than chance alone, not by much.
+    assert!((0.8..2.0).contains(&spread) && wide * 10 < scores.len(), "{spread} {wide}");
+}
+
+#[tokio::test]
+async fn squeezes_of_history_and_a_fleet_of_ones_own() {
+    let Some(path) = reference("data/coinmetrics_btc.csv") else { return };
+    let (_database, api) = imported(&path).await;
+    // Every day's state as the view of that day shows it, with today's knowledge: spells of `squeeze`.
+    let mut spells: Vec<(String, String)> = Vec::new();
+    let scores = series(&api, "/v1/series/squeeze_score.csv").await;
+    let mut inside = false;
+    for day in scores.keys().filter(|day| day.as_str() < "2025") {
+        let data = &api.json(&format!("/v1/hashprice/squeeze?date={day}")).await["data"];
+        let shown = data["score"].as_f64().unwrap();
+        assert_eq!(shown.to_bits(), scores[day].to_bits(), "{day}");
+        let squeezed = data["state"] == "squeeze";
+        match (squeezed, inside) {
+            (true, false) => spells.push((day.clone(), day.clone())),
+            (true, true) => spells.last_mut().unwrap().1.clone_from(day),
+            _ => {}
+        }
+        inside = squeezed;
+    }
+    eprintln!("{} squeezes: {spells:?}", spells.len());
+    let began = std::time::Instant::now();
+    let address = "/v1/hashprice/squeeze?efficiency_j_per_th=98&power_usd_per_mwh=50&as_of=2019-02-01";
+    let own = api.json(address).await;
+    eprintln!("a fleet of one's own, as of 2019, cold: {:?}", began.elapsed());
+    let reference = api.json("/v1/hashprice/squeeze?as_of=2019-02-01").await;
+    let number = |answer: &serde_json::Value, field: &str| answer["data"][field].as_f64().unwrap();
+    // The nine fleets one by one: their mean, least and greatest are what the default shows.
+    let efficiency = number(&reference, "reference_efficiency_j_per_th");
+    let (mut margins, mut all) = (Vec::new(), Vec::new());
+    for factor in [0.8, 1.0, 1.25] {
+        for power in [40, 50, 60] {
+            let fleet = format!("efficiency_j_per_th={}&power_usd_per_mwh={power}", efficiency * factor);
+            let answer = api.json(&format!("/v1/hashprice/squeeze?{fleet}&as_of=2019-02-01")).await;
+            margins.push(number(&answer, "margin_part"));
+            all.push(number(&answer, "score"));
+            assert_eq!(answer["data"]["date"], reference["data"]["date"]);
+            assert_eq!(answer["data"]["speed_part"], reference["data"]["speed_part"]);
+        }
+    }
+    all.sort_by(f64::total_cmp);
+    assert!((margins.iter().sum::<f64>() / 9.0 - number(&reference, "margin_part")).abs() < 1e-9);
+    assert!((all[0] - number(&reference, "score_low")).abs() < 1e-7);
+    assert!((all[8] - number(&reference, "score_high")).abs() < 1e-7);
+    assert_eq!(own["data"]["fleets"], 1);
+    assert_eq!(own["data"]["date"], "2019-01-30", "the day after is known a day after its end");
+}

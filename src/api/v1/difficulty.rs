@@ -212,8 +212,12 @@ fn standing_of(
     network: &NetworkView<'_, '_>,
     date: Option<Day>,
 ) -> Option<Standing> {
-    let until = date.map_or(Timestamp::MAX, Day::end);
-    let of_headers = RetargetState::at(&view.snapshot.stored.headers, view.moment, until).map(of_headers);
+    let headers = &view.snapshot.stored.headers;
+    let state = match date {
+        Some(date) => RetargetState::before(headers, view.moment, date.end()),
+        None => RetargetState::at(headers, view.moment),
+    };
+    let of_headers = state.map(of_state);
     let day = match date {
         Some(date) => network.find_day(date),
         None => network.newest_day_end(),
@@ -226,7 +230,7 @@ fn standing_of(
     .filter(|standing| date.is_none_or(|date| standing.tip_at >= date.start()))
 }
 
-fn of_headers(state: RetargetState) -> Standing {
+fn of_state(state: RetargetState) -> Standing {
     let progress = EpochProgress {
         blocks_into_epoch: state.blocks_into_epoch,
         elapsed_seconds: state.elapsed_seconds.unwrap_or_default(),

@@ -12,12 +12,13 @@
 //!
 //! The two blocks are the first and the last of one epoch, so the timespan holds **2015** intervals
 //! though the epoch has 2016 blocks: at exactly ten minutes a block, difficulty rises by 1/2015.
-//! The time of a block is the one in its header. Main network only: testnet has a rule for minimum difficulty and
-//! testnet4 starts from another block's target. Example: bits `0x17053894` and a timespan of
-//! 1188850 s give bits `0x170521a6`, a change of +1.745497 %.
+//! The time of a block is the one in its header. Main network only: testnet has a rule for minimum
+//! difficulty, and testnet4 starts from another block's target. Example: bits `0x17053894` and a
+//! timespan of 1188850 s give bits `0x170521a6`, a change of +1.745497 %.
 //!
 //! Source: Bitcoin Core, `src/pow.cpp`, `CalculateNextWorkRequired`, and `src/arith_uint256.cpp`,
-//! `SetCompact` and `GetCompact` (<https://github.com/bitcoin/bitcoin>, read 2026-11-24).
+//! `SetCompact` and `GetCompact` (<https://github.com/bitcoin/bitcoin>); its tests of them, read
+//! 2026-11-24, are repeated here.
 //!
 //! # The estimate
 //!
@@ -32,10 +33,12 @@
 //! `a` is `e / k` from `k` = 504 on. Before, the last `504 − k` intervals of the previous epoch are
 //! borrowed, each multiplied by the ratio of the two difficulties, and `a` is the mean of all 504:
 //! a few lucky blocks would otherwise promise wild changes. The borrowing follows the mempool
-//! project (<https://github.com/mempool/mempool/pull/4680>, read 2026-11-24); the rest is our own design.
+//! project, "Project early difficulty adjustment with sliding window"
+//! (<https://github.com/mempool/mempool/pull/4680>, read 2026-11-24); the rest is our own design.
 //!
 //! Nothing here knows the time of day: once the last block of an epoch is known the change is
-//! settled, however long the next block takes.
+//! settled, however long the next block takes. An estimate that goes on with the clock sinks below
+//! it (<https://github.com/mempool/mempool/pull/3753>, read 2026-11-24).
 //!
 //! # How sure it is
 //!
@@ -739,7 +742,10 @@ mod tests {
             let mut bytes = mantissa.to_vec();
             bytes.resize(usize::from(exponent), 0);
             match Target::from_compact(bits) {
-                Ok(target) => prop_assert_eq!(format!("{:x}", target.0), BigUint::from_bytes_be(&bytes).to_str_radix(16)),
+                Ok(target) => {
+                    let expected = BigUint::from_bytes_be(&bytes).to_str_radix(16);
+                    prop_assert_eq!(format!("{:x}", target.0), expected);
+                }
                 Err(CompactError::Negative) => prop_assert!(mantissa[0] >= 0x80),
                 Err(CompactError::Overflow) => prop_assert!(BigUint::from_bytes_be(&bytes).bits() > 256),
                 Err(CompactError::Zero) => {

@@ -13,7 +13,7 @@
 //! random, ± 8 % at 144, so extremes of a single day are mostly luck.
 //!
 //! Source: Glassnode Academy, "Puell Multiple",
-//! <https://academy.glassnode.com/indicators/coin-issuance/puell-multiple> (read 2026-11-24).
+//! <https://academy.glassnode.com/indicators/coin-issuance/puell-multiple>.
 //!
 //! # Thermocap
 //!
@@ -35,7 +35,7 @@ pub const WEEK_DAYS: usize = 7;
 
 /// 2010-07-18, the first day with a price: issuance before counts as worth nothing. Source: Coin
 /// Metrics community data, `csv/btc.csv`, whose `PriceUSD` begins there
-/// (<https://github.com/coinmetrics/data>, read 2026-11-24); the Mt. Gox exchange had just opened.
+/// (<https://github.com/coinmetrics/data>).
 pub const FIRST_PRICED_DAY: Day = Day::from_epoch_days(14_808);
 
 /// The Puell multiple: today's issuance over its mean of 365 days, today included. Dimensionless.

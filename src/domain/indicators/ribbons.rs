@@ -8,9 +8,10 @@
 //! it says stress only together with an inversion. Which divisor the authors use is not published; the
 //! population's is our choice, see [`Spread`].
 //!
-//! Source: Willy Woo's ribbon as described in "On-chain analyst introduces difficulty ribbon",
-//! <https://minerupdate.com/news/trending-news/on-chain-analyst-introduces-difficulty-ribbon>, and
-//! the buy zone in "Bitcoin difficulty ribbon", <https://www.fxstreet.com>, 2020-09-29 (both read 2026-11-24).
+//! Source: Willy Woo's ribbon as described in "Willy Woo launches new bitcoin trading decision metrics
+//! based on mining difficulty", <https://blocking.net/12479/> (read 2026-11-24), with the eight
+//! lengths; some charts leave out the 9 days. The buy zone: Glassnode, as quoted in "Bitcoin
+//! difficulty ribbon", <https://www.fxstreet.com>, 2020-09-29.
 //!
 //! # Hash ribbons
 //!
@@ -32,7 +33,7 @@
 //!
 //! Source: Charles Edwards, "Hash Ribbons & Bitcoin Bottoms",
 //! <https://capriole.com/hash-ribbons-bitcoin-bottoms>, and the script
-//! <https://www.tradingview.com/script/kT7jIvqv-Hash-Ribbons> (both read 2026-11-24). We depart from
+//! <https://www.tradingview.com/script/kT7jIvqv-Hash-Ribbons>. We depart from
 //! the script in one point: it looks at yesterday's hashrate so as not to repaint, so its alert
 //! comes a day after ours. Days that are not final have no place in the input here.
 //!
@@ -62,10 +63,10 @@ pub const RIBBON_DAYS: [usize; 8] = [9, 14, 25, 40, 60, 90, 128, 200];
 /// Compression below this counts as a buy zone. Source: Glassnode, see the module.
 pub const BUY_ZONE: f64 = 0.05;
 
-/// Days of the shorter and the longer average of hashrate. Source of these and the next two: see the module.
+/// Days of the shorter and the longer average of hashrate. Source: see the module.
 pub const HASHRATE_DAYS: [usize; 2] = [30, 60];
 
-/// Days of the shorter and the longer average of price.
+/// Days of the shorter and the longer average of price. Source: see the module.
 pub const PRICE_DAYS: [usize; 2] = [10, 20];
 
 /// Days that a buy lasts, its own included.
@@ -554,8 +555,10 @@ mod tests {
         assert_eq!(difficulty_ribbon(&days), Err(Missing::Holes));
         days[249] = None;
         assert_eq!(difficulty_ribbon(&days), Err(Missing::NoData));
-        // Too short and with a hole: the history is what cannot be mended.
-        assert_eq!(difficulty_ribbon(&[Some(1.0), None, Some(1.0)]), Err(Missing::InsufficientHistory));
+        // Too short, and with a hole in its last nine days: the history is what cannot be mended.
+        let mut young = [Some(1.0); 100];
+        young[98] = None;
+        assert_eq!(difficulty_ribbon(&young), Err(Missing::InsufficientHistory));
     }
 
     #[test]
@@ -641,6 +644,11 @@ mod tests {
         assert_eq!(events(&found), [(1, InversionStart), (3, InversionStart), (4, Recovered)]);
         assert_eq!(merged(&found)[1], (3, Some(true), Some(3)));
         assert_eq!(inversions(&found), [(1, Some(4))]);
+        // Touching from above and rising is a recovery to the letter. The inversion was over before.
+        let found = walk("+-+=+.", "------");
+        assert_eq!(events(&found)[1..], [(2, Recovered), (4, Recovered)]);
+        assert_eq!(merged(&found)[1..], [(2, Some(false), Some(5)), (4, Some(false), Some(5))]);
+        assert_eq!(inversions(&found), [(1, Some(2))]);
     }
 
     #[test]
@@ -687,6 +695,8 @@ mod tests {
         assert_eq!(events(&found), [(1, InversionStart)]);
         assert_eq!(letters(&found), "eii.eeee");
         assert_eq!(inversions(&found), [(1, Some(4))]);
+        // So does one that came after an earlier recovery, which waits no more.
+        assert_eq!(letters(&walk("+--++--.++", "+---------")), "eiirrii.ee");
         // The loss of momentum is hidden, and is later than the recovery.
         let found = walk("+--+++++", "+--+.--+");
         assert_eq!(buys(&found), [3]);

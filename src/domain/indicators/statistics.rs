@@ -127,11 +127,27 @@ impl WindowRule {
     /// # Errors
     /// See the module: `NoData`, `InsufficientHistory`, `Holes`, `NotFinite`.
     fn admit<'a>(&self, days: &'a [Option<f64>]) -> Result<Window<'a>, Missing> {
-        let days = &days[days.len().saturating_sub(self.days)..];
+        let days = self.tail(days);
+        let observations = days.iter().filter(|value| value.is_some()).count();
+        let today = self.check(days, observations)?;
+        // Without an early exit the compiler can look at several days at once.
+        let all_finite = days.iter().fold(true, |so_far, value| so_far & value.is_none_or(f64::is_finite));
+        if !all_finite {
+            return Err(Missing::NotFinite);
+        }
+        Ok(Window { days, observations, today })
+    }
+
+    /// The days that count: the last of a slice that may be longer.
+    fn tail<'a>(&self, days: &'a [Option<f64>]) -> &'a [Option<f64>] {
+        &days[days.len().saturating_sub(self.days)..]
+    }
+
+    /// Today's value, if there is one, and enough history of so many values without too many holes.
+    fn check(&self, days: &[Option<f64>], observations: usize) -> Result<f64, Missing> {
         let Some(&Some(today)) = days.last() else {
             return Err(Missing::NoData);
         };
-        let observations = days.iter().filter(|value| value.is_some()).count();
         let long_enough = match self.minimum {
             Minimum::Days(minimum) => days.len() >= minimum,
             Minimum::Observations(minimum) => observations >= minimum,
@@ -146,12 +162,7 @@ impl WindowRule {
                 return Err(Missing::Holes);
             }
         }
-        // Without an early exit the compiler can look at several days at once.
-        let all_finite = days.iter().fold(true, |so_far, value| so_far & value.is_none_or(f64::is_finite));
-        if !all_finite {
-            return Err(Missing::NotFinite);
-        }
-        Ok(Window { days, observations, today })
+        Ok(today)
     }
 }
 
@@ -254,7 +265,15 @@ pub fn positive(value: f64) -> Result<f64, Missing> {
 /// assert_eq!(mean(&[Some(1.0), Some(2.0), Some(6.0)], &WindowRule::moving_average(3)), Ok(3.0));
 /// ```
 pub fn mean(days: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> {
-    finite(rule.admit(days)?.mean())
+    let days = rule.tail(days);
+    // One pass: a hole adds nothing, and a sum is finite only if everything in it is.
+    let (mut sum, mut observations) = (0.0, 0);
+    for value in days {
+        sum += value.unwrap_or(0.0);
+        observations += usize::from(value.is_some());
+    }
+    rule.check(days, observations)?;
+    finite(sum / as_f64(observations))
 }
 
 /// `sqrt(Σ (x − mean)² / n)` over the window's `n` values, in their unit. The divisor is `n`: the

@@ -7,10 +7,9 @@
 use super::known::KnownTimes;
 use super::metric::{Input, NetworkMetric};
 use super::view::{Column, NetworkView};
-use crate::domain::chain::EPOCH_BLOCKS;
 use crate::domain::epochs::{self, COINMETRICS_OFFSET, EpochFromDays};
 use crate::domain::indicators::difficulty::{
-    BORROW_BELOW_BLOCKS, Borrowed, EpochProgress, Estimate, blocks_into_epoch, estimate,
+    BORROW_BELOW_BLOCKS, Borrowed, EpochProgress, Estimate, RETARGET_BLOCKS, blocks_into_epoch, estimate,
 };
 use crate::domain::indicators::statistics::Missing;
 use crate::domain::time::{Span, Timestamp};
@@ -99,7 +98,7 @@ impl NetworkView<'_, '_> {
 
     /// The newest difficulty up to a day among the days whose blocks are all between two heights.
     fn difficulty_between(&self, day: usize, low: u32, high: u32) -> Option<f64> {
-        let earliest = day.saturating_sub(2 * EPOCH_BLOCKS as usize);
+        let earliest = day.saturating_sub(2 * RETARGET_BLOCKS as usize);
         let is_within = |&day: &usize| self.heights().lies_within(day, low, high);
         let reaches = |&day: &usize| self.heights().0[day] >= low;
         (earliest..=day).rev().take_while(reaches).filter(is_within).find_map(|day| self.at(Column::Difficulty, day))
@@ -110,7 +109,7 @@ impl NetworkView<'_, '_> {
         let intervals = BORROW_BELOW_BLOCKS.checked_sub(height - epoch_start).filter(|&wanted| wanted > 0)?;
         let last = epoch_start.checked_sub(1)?;
         let first = last.checked_sub(intervals)?;
-        let before = self.difficulty_between(day, epoch_start - EPOCH_BLOCKS, last)?;
+        let before = self.difficulty_between(day, epoch_start - RETARGET_BLOCKS, last)?;
         let (begin, end) = (self.heights().instant(first)?, self.heights().instant(last)?);
         Some(Borrowed { intervals, seconds: seconds_between(begin, end), difficulty_ratio: difficulty? / before })
     }
@@ -135,7 +134,7 @@ impl NetworkView<'_, '_> {
         let difficulties = &self.column(Column::Difficulty)[..heights.0.len()];
         let shown = |epoch: EpochFromDays| {
             // Its difficulty is the median of days that lie inside, so the row is as of the last of them.
-            let end = heights.0.partition_point(|&height| height < epoch.start_height + EPOCH_BLOCKS);
+            let end = heights.0.partition_point(|&height| height < epoch.start_height + RETARGET_BLOCKS);
             let last = end.min(heights.0.len() - 1);
             let first = self.history.index_of(epoch.day);
             DailyEpoch { known_at: known.newest(last), source: self.source_of(&[Input::BlockCount], first), epoch }

@@ -2,7 +2,6 @@
 
 use super::metric::NetworkMetric;
 use super::view::{Column, NetworkView};
-use crate::domain::indicators::hashprice::{self, LEVEL_DAYS};
 use crate::domain::indicators::squeeze::{self, Fleet, SPEED_DAYS, SqueezeDay, SqueezeReading, reference_fleets};
 use crate::domain::indicators::statistics::{Missing, Scratch};
 use crate::domain::time::Day;
@@ -33,8 +32,7 @@ impl NetworkView<'_, '_> {
     /// efficiency, that of the percentile or of the windows of the speed.
     pub fn squeeze(&self, fleets: Fleets, day: usize) -> Result<SqueezeReading, Missing> {
         let hashprice = self.at(Column::Hashprice, day).ok_or(Missing::NoData)?;
-        let percentile = hashprice::percentile_365d(self.window(Column::Hashprice, day, LEVEL_DAYS))?;
-        let level = squeeze::level_part(percentile);
+        let level = squeeze::level_part(self.percentile(day)?);
         let speed = squeeze::speed_part(self.window(Column::SubsidyHashprice, day, SPEED_DAYS))?;
         match fleets {
             Fleets::Own(fleet) => squeeze::reading(hashprice, &[fleet], speed, level),

@@ -50,6 +50,7 @@ pub struct NetworkView<'h, 'a> {
     groups: [OnceCell<GroupView<'h, 'a>>; GROUPS.len()],
     columns: [OnceCell<Days>; COLUMNS],
     first_values: [OnceCell<Option<usize>>; COLUMNS],
+    percentiles: OnceCell<Vec<Result<f64, Missing>>>,
     thermocap: OnceCell<Vec<Result<f64, Missing>>>,
     pub(super) efficiency: OnceCell<Days>,
     pub(super) heights: OnceCell<retarget::Heights>,
@@ -65,6 +66,7 @@ impl<'h, 'a> NetworkView<'h, 'a> {
             groups: Default::default(),
             columns: Default::default(),
             first_values: Default::default(),
+            percentiles: OnceCell::new(),
             thermocap: OnceCell::new(),
             efficiency: OnceCell::new(),
             heights: OnceCell::new(),
@@ -221,7 +223,7 @@ impl<'h, 'a> NetworkView<'h, 'a> {
             }
             NetworkMetric::Ma7 => hashprice::ma7(self.window(Column::Hashprice, day, WEEK_DAYS)),
             NetworkMetric::RevenueOverHashrate7 => self.revenue_over_hashrate_7(day),
-            NetworkMetric::Percentile => hashprice::percentile_365d(level(Column::Hashprice)),
+            NetworkMetric::Percentile => self.percentile(day),
             NetworkMetric::Drawdown => hashprice::drawdown_365d(level(Column::Hashprice)),
             NetworkMetric::ZLog => hashprice::z_log_365d(level(Column::LogHashprice)),
             NetworkMetric::ZRobust => hashprice::z_robust_365d(level(Column::LogHashprice), scratch),
@@ -256,6 +258,12 @@ impl<'h, 'a> NetworkView<'h, 'a> {
     fn hashprice_usd(&self, day: usize) -> Result<f64, Missing> {
         let why = || self.hashprice_btc(day).err().unwrap_or(Missing::NoData);
         self.at(Column::Hashprice, day).ok_or_else(why)
+    }
+
+    /// The rank of a day's hashprice in its year, unrounded.
+    pub(super) fn percentile(&self, day: usize) -> Result<f64, Missing> {
+        let of_day = |day| hashprice::percentile_365d(self.window(Column::Hashprice, day, LEVEL_DAYS));
+        self.percentiles.get_or_init(|| self.days().map(of_day).collect())[day - self.days.start]
     }
 
     fn revenue_over_hashrate_7(&self, day: usize) -> Result<f64, Missing> {

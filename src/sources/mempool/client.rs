@@ -6,7 +6,7 @@ use super::super::feed::{Answer, Ask, Feed, Unusable, Window};
 use super::super::{Normalized, address};
 use super::normalize::{self, SOURCE};
 use super::wire::{self, parse};
-use crate::domain::chain::EPOCH_BLOCKS;
+use crate::domain::indicators::difficulty::RETARGET_BLOCKS;
 use crate::domain::time::Timestamp;
 
 /// Rows that three days of blocks cannot have: a server that does not know an interval answers with
@@ -134,7 +134,7 @@ fn together<const COUNT: usize>(parts: [Normalized; COUNT]) -> Normalized {
 /// The height of the newest retarget in the list; `None` if it names none.
 fn epoch_start(retargets: &[wire::Retarget]) -> Option<u64> {
     let heights = retargets.iter().filter_map(|row| row.get(1)?.whole());
-    heights.filter(|height| height.is_multiple_of(u64::from(EPOCH_BLOCKS))).max()
+    heights.filter(|height| height.is_multiple_of(u64::from(RETARGET_BLOCKS))).max()
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use super::super::text::Text;
 use super::super::{Normalized, Refused};
 use super::chain::{Block, Chain, Period, Sums};
 use super::wire;
-use crate::domain::chain::{BlockHash, EPOCH_BLOCKS, Header, difficulty_of_bits, parse_block_hash};
+use crate::domain::chain::{BlockHash, Header, parse_block_hash};
+use crate::domain::indicators::difficulty::{RETARGET_BLOCKS, Target};
 use crate::domain::observation::Resolution;
 use crate::domain::time::{Span, Timestamp};
 
@@ -17,7 +18,7 @@ pub const SOURCE: &str = "mempool";
 
 const SATOSHI_PER_BTC: f64 = 1e8;
 /// Blocks of one difficulty.
-const EPOCH: u64 = EPOCH_BLOCKS as u64;
+const EPOCH: u64 = RETARGET_BLOCKS as u64;
 /// Header times may be ahead by this much.
 const HEADER_TOLERANCE: Span = Span::HOUR.times(2);
 /// Blocks that must be there before and after a day, and an hour. More is safer against header
@@ -236,7 +237,7 @@ fn bits(height: u64, block: &wire::Block) -> Result<Option<u32>, Refused> {
         return Ok(None);
     }
     let bits = block.bits.whole().and_then(|bits| u32::try_from(bits).ok());
-    bits.filter(|bits| difficulty_of_bits(*bits).is_some()).map(Some).ok_or_else(|| {
+    bits.filter(|bits| Target::from_compact(*bits).is_ok()).map(Some).ok_or_else(|| {
         let detail = format!("the bits of block {height} are {}; a compact target is expected", block.bits.shown());
         Refused::about("difficulty", "bad_bits", detail)
     })
@@ -247,7 +248,8 @@ fn bits(height: u64, block: &wire::Block) -> Result<Option<u32>, Refused> {
 fn difficulty(height: u64, block: &wire::Block) -> Result<f64, Refused> {
     let printed = block.difficulty.decimal(0).filter(|difficulty| *difficulty > 0.0);
     let printed = printed.ok_or_else(|| not_a_number("difficulty", &block.difficulty, format!("block {height}")))?;
-    let Some(exact) = bits(height, block)?.and_then(difficulty_of_bits) else { return Ok(printed) };
+    let exact = bits(height, block)?.and_then(|bits| Target::from_compact(bits).ok()).map(Target::difficulty);
+    let Some(exact) = exact else { return Ok(printed) };
     if (printed / exact - 1.0).abs() <= DIFFICULTY_TOLERANCE {
         return Ok(exact);
     }
