@@ -14,6 +14,7 @@ pub mod catalog;
 pub mod chain;
 pub mod choice;
 pub mod epochs;
+pub mod facts;
 pub mod indicators;
 pub mod network;
 pub mod observation;

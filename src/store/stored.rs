@@ -13,6 +13,7 @@ use super::observation::{list_series, read_rows_after};
 use super::rule::read_rule_book;
 use crate::domain::chain::{HEADER_TIMING, HeaderLog};
 use crate::domain::choice::{Group, union_of_periods};
+use crate::domain::facts::Facts;
 use crate::domain::network::NetworkHistory;
 use crate::domain::observation::{Moment, Resolution, SeriesLog};
 use crate::domain::rules::RuleBook;
@@ -25,6 +26,8 @@ pub struct Stored {
     pub mode: Mode,
     pub head: Batch,
     pub rules: RuleBook,
+    /// Every version of what people compiled.
+    pub facts: Facts,
     /// Every block header, shared with the snapshot before where there is no new one.
     pub headers: Arc<HeaderLog>,
     /// Every series by its id, those without rows included.
@@ -59,7 +62,8 @@ impl Stored {
         let nothing = Batch { number: 0, recorded_at: Timestamp::MIN };
         let rules = read_rule_book(connection).await?;
         let (headers, logs) = (Arc::default(), HashMap::new());
-        let empty = Self { mode, head: nothing, rules, headers, logs, batches: Vec::new() };
+        let facts = Facts::default();
+        let empty = Self { mode, head: nothing, rules, facts, headers, logs, batches: Vec::new() };
         empty.read_on(connection).await
     }
 
@@ -94,7 +98,8 @@ impl Stored {
             Arc::new(self.headers.with_headers(new_headers))
         };
         let batches = self.batches.iter().copied().chain(later).collect();
-        Ok(Self { mode: self.mode, head, rules, headers, logs, batches })
+        let facts = self.facts.clone();
+        Ok(Self { mode: self.mode, head, rules, facts, headers, logs, batches })
     }
 
     /// Whether there are newer batches in the database.

@@ -13,7 +13,7 @@ use crate::api::form::Form;
 use crate::api::openapi::{BreakevenParams, DateParam, FleetParams, ListForms, ViewErrors, ViewParams};
 use crate::api::problem::{Code, Problem};
 use crate::api::time_format::Date;
-use crate::domain::facts::AsicModel;
+use crate::domain::facts::AsicModelFields;
 use crate::domain::indicators::mining_cost::{
     self, DEFAULT_POOL_FEE, DEFAULT_SITE_OVERHEAD, PowerShare, UnderWater,
 };
@@ -81,9 +81,8 @@ pub struct Breakeven {
 }
 
 /// One machine or fleet, or the table of models.
-#[derive(ToSchema)]
-#[schema(untagged)]
-#[expect(dead_code, reason = "describes the answer")]
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
 pub enum BreakevenData {
     One(Box<Breakeven>),
     Models(Vec<Breakeven>),
@@ -138,7 +137,7 @@ struct Terms {
 /// Whose costs are asked for.
 #[derive(Debug, Clone, Copy)]
 enum Machine<'f> {
-    Model(&'f AsicModel),
+    Model(&'f AsicModelFields),
     Efficiency(f64),
 }
 
@@ -159,7 +158,8 @@ fn breakeven(question: &Question) -> Result<Content, Problem> {
     let main = NetworkMetric::HashpriceUsd;
     let answer = answer_now(question, main, newest, of_metric(main), |now| {
         let facts = &now.view.snapshot.stored.facts;
-        let mut models = facts.asic_models(now.view.moment);
+        let mut models: Vec<&AsicModelFields> =
+            facts.asic_models(now.view.moment).into_iter().map(|version| version.row.fields()).collect();
         let data: Box<dyn Data + Send> = match (model, efficiency) {
             (Some(wanted), _) => Box::new(Object(of_machine(now, Machine::Model(find_model(&models, wanted)?), terms))),
             (None, Some(efficiency)) => Box::new(Object(of_machine(now, Machine::Efficiency(efficiency), terms))),
@@ -175,7 +175,7 @@ fn breakeven(question: &Question) -> Result<Content, Problem> {
     Ok(answer.content(|data| data))
 }
 
-fn find_model<'f>(models: &[&'f AsicModel], wanted: &str) -> Result<&'f AsicModel, Problem> {
+fn find_model<'f>(models: &[&'f AsicModelFields], wanted: &str) -> Result<&'f AsicModelFields, Problem> {
     let names = || models.iter().map(|model| model.model_id.as_str());
     let found = models.iter().find(|model| model.model_id == wanted);
     found.copied().ok_or_else(|| Problem::unknown(Code::UnknownSubject, "model", wanted, names()))
@@ -195,7 +195,7 @@ fn of_machine(now: &Now<'_, '_, '_>, machine: Machine<'_>, terms: Terms) -> Brea
         Machine::Model(model) => (
             Some(model.model_id.clone()),
             mining_cost::wall_efficiency(model.efficiency_j_per_th, DEFAULT_SITE_OVERHEAD),
-            terms.asic_usd_per_th.or(model.price_usd_per_th),
+            terms.asic_usd_per_th.or(model.price.map(|price| price.usd_per_th)),
         ),
     };
     let cost = efficiency.and_then(|efficiency| mining_cost::hashcost_usd_per_ph_day(efficiency, power));
@@ -242,6 +242,7 @@ fn share_under_water(
     let Some(distribution) = facts.efficiency_distribution(day.0, now.view.moment) else {
         return (Err("no_distribution"), None);
     };
+    let distribution = distribution.row.fields();
     let age_days = u32::try_from(day.0.since(distribution.as_of)).unwrap_or(0);
     let power = [PowerShare { power_usd_per_mwh, share: 1.0 }];
     let shares = hashprice.and_then(|hashprice| {

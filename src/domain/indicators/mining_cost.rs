@@ -39,6 +39,13 @@ const TH_PER_PH: f64 = 1000.0;
 /// fans, transformers and lines. Our choice.
 pub const DEFAULT_SITE_OVERHEAD: f64 = 1.05;
 
+/// Efficiencies that a fleet may have, in J/TH at the wall: from far better than any machine to the
+/// first that were built for mining.
+pub const PLAUSIBLE_EFFICIENCY_J_PER_TH: (f64, f64) = (1.0, 100_000.0);
+
+/// Prices of power that a fleet may pay, in USD/MWh; what power markets allow for single hours.
+pub const PLAUSIBLE_POWER_USD_PER_MWH: (f64, f64) = (-10_000.0, 20_000.0);
+
 /// What a pool keeps, where nothing else is known. Our choice.
 pub const DEFAULT_POOL_FEE: f64 = 0.0;
 
