@@ -287,7 +287,7 @@ fn nothing() -> Difficulty {
 fn described(standing: &Standing) -> Difficulty {
     let estimate = standing.estimate.as_ref().ok();
     let into_epoch = blocks_into_epoch(standing.height);
-    let after = |seconds: f64| At(standing.tip_at.plus(span_of(seconds)));
+    let after = |seconds: f64| At(whole(standing.tip_at).plus(span_of(seconds)));
     Difficulty {
         height: Some(standing.height),
         difficulty: standing.difficulty,
