@@ -388,7 +388,8 @@ impl Facts {
         }
         self.efficiencies.sort_by(|a, b| order_of(a).cmp(&order_of(b)));
         self.models.sort_by(|a, b| {
-            let order = |version: &FactVersion<AsicModel>| (version.row.0.published_at, version.known_at, version.batch);
+            let order =
+                |version: &FactVersion<AsicModel>| (version.row.0.published_at, version.known_at, version.batch);
             (&a.row.0.model_id, order(a)).cmp(&(&b.row.0.model_id, order(b)))
         });
         self.distributions.sort_by_key(|version| {
@@ -540,7 +541,8 @@ mod tests {
             assert_eq!(column.len(), 800);
             for (number, value) in (0..).zip(&column) {
                 let end = first.plus(number).end();
-                let looked_up = facts.network_efficiency_at(end, moment).map(|version| version.row.0.efficiency_j_per_th);
+                let looked_up =
+                    facts.network_efficiency_at(end, moment).map(|version| version.row.0.efficiency_j_per_th);
                 assert_eq!(*value, looked_up, "{} {moment:?}", first.plus(number));
             }
         }
@@ -588,7 +590,8 @@ mod tests {
             price: Some(UnitPrice { usd_per_th: 14.0, on: day("2023-05-01") }),
             ..model("b", "2023-05-02")
         };
-        let facts = Facts::default().with([row(priced, 2), row(model("b", "2022-01-01"), 1), row(model("a", "2022-06-01"), 1)]);
+        let facts =
+            Facts::default().with([row(priced, 2), row(model("b", "2022-01-01"), 1), row(model("a", "2022-06-01"), 1)]);
         let seen = |at_day: &str, batch| {
             let models = facts.asic_models(Moment { at: at(at_day), batch });
             let seen = models.iter().map(|version| {
@@ -623,7 +626,8 @@ mod tests {
             row(distribution("2024-05-31", &[(25.0, 1.0)], "2024-07-01"), 1),
         ]);
         let now = Moment { at: at("2026-01-01"), batch: 1 };
-        let as_of = |of: &str| facts.efficiency_distribution(day(of), now).map(|version| version.row.0.as_of.to_string());
+        let as_of =
+            |of: &str| facts.efficiency_distribution(day(of), now).map(|version| version.row.0.as_of.to_string());
         assert_eq!(as_of("2023-06-11"), None);
         assert_eq!(as_of("2023-06-12").as_deref(), Some("2023-05-31"), "the day ends when it was published");
         assert_eq!(as_of("2024-06-15").as_deref(), Some("2023-05-31"), "the next one was not published");
