@@ -7,10 +7,12 @@ use sqlx::{Connection, PgConnection};
 
 use super::StoreError;
 use super::database::{Mode, find_mode};
+use super::fact::read_facts_after;
 use super::head::{Batch, list_batches_after, read_head};
 use super::observation::{list_series, read_rows_after};
 use super::rule::read_rule_book;
 use crate::domain::choice::{Group, union_of_periods};
+use crate::domain::facts::Facts;
 use crate::domain::network::NetworkHistory;
 use crate::domain::observation::{Moment, Resolution, SeriesLog};
 use crate::domain::rules::RuleBook;
@@ -23,6 +25,8 @@ pub struct Stored {
     pub mode: Mode,
     pub head: Batch,
     pub rules: RuleBook,
+    /// Every version of what people compiled.
+    pub facts: Facts,
     /// Every series by its id, those without rows included.
     logs: HashMap<i32, Arc<SeriesLog>>,
     /// Every batch, oldest first.
@@ -54,7 +58,8 @@ impl Stored {
         })?;
         let nothing = Batch { number: 0, recorded_at: Timestamp::MIN };
         let rules = read_rule_book(connection).await?;
-        let empty = Self { mode, head: nothing, rules, logs: HashMap::new(), batches: Vec::new() };
+        let facts = Facts::default();
+        let empty = Self { mode, head: nothing, rules, facts, logs: HashMap::new(), batches: Vec::new() };
         empty.read_on(connection).await
     }
 
@@ -69,6 +74,7 @@ impl Stored {
         let mut rows = read_rows_after(&mut transaction, self.head.number).await?;
         let later = list_batches_after(&mut transaction, self.head.number).await?;
         let rules = read_rule_book(&mut transaction).await?;
+        let facts = self.facts.clone().with(read_facts_after(&mut transaction, self.head.number).await?);
         transaction.rollback().await?;
         let logs = series
             .into_iter()
@@ -83,7 +89,7 @@ impl Stored {
             })
             .collect();
         let batches = self.batches.iter().copied().chain(later).collect();
-        Ok(Self { mode: self.mode, head, rules, logs, batches })
+        Ok(Self { mode: self.mode, head, rules, facts, logs, batches })
     }
 
     /// Whether there are newer batches in the database.
