@@ -8,6 +8,7 @@ pub mod bitstamp;
 pub mod candles;
 pub mod coinbase;
 pub mod coinmetrics;
+pub mod facts;
 pub mod feed;
 pub mod http;
 pub mod kraken;

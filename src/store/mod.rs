@@ -7,6 +7,7 @@ pub mod backfill;
 pub mod database;
 pub mod doctor;
 pub mod evidence;
+pub mod fact;
 pub mod feed_state;
 pub mod head;
 pub mod header;

@@ -7,6 +7,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::StoreError;
 use super::database::{Mode, find_mode};
+use super::fact::read_facts_after;
 use super::head::{Batch, list_batches_after, read_head};
 use super::header::read_headers_after;
 use super::observation::{list_series, read_rows_after};
@@ -79,6 +80,7 @@ impl Stored {
         let new_headers = read_headers_after(&mut transaction, self.head.number).await?;
         let later = list_batches_after(&mut transaction, self.head.number).await?;
         let rules = read_rule_book(&mut transaction).await?;
+        let facts = self.facts.clone().with(read_facts_after(&mut transaction, self.head.number).await?);
         transaction.rollback().await?;
         let logs = series
             .into_iter()
@@ -98,7 +100,6 @@ impl Stored {
             Arc::new(self.headers.with_headers(new_headers))
         };
         let batches = self.batches.iter().copied().chain(later).collect();
-        let facts = self.facts.clone();
         Ok(Self { mode: self.mode, head, rules, facts, headers, logs, batches })
     }
 

@@ -5,6 +5,7 @@ mod append;
 mod auth;
 mod chaos;
 mod crash;
+mod facts;
 mod harness;
 mod import;
 mod ledger;
