@@ -6,6 +6,7 @@ mod auth;
 mod chaos;
 mod crash;
 mod harness;
+mod headers;
 mod import;
 mod ledger;
 mod misbehaviour;
