@@ -235,6 +235,7 @@ impl<'a> ChainView<'a> {
     }
 
     /// The chain's headers, the greatest height first.
+    #[must_use]
     pub fn headers(&self) -> impl DoubleEndedIterator<Item = &'a StoredHeader> + ExactSizeIterator {
         self.members.iter().copied()
     }

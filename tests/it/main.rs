@@ -7,6 +7,7 @@ mod chaos;
 mod crash;
 mod facts;
 mod harness;
+mod headers;
 mod import;
 mod ledger;
 mod misbehaviour;

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use miner_signals::domain::append::Arrival;
-use miner_signals::domain::time::{Span, Timestamp};
+use miner_signals::domain::chain::block_hash_text;
+use miner_signals::domain::epochs::{COINMETRICS_OFFSET, daily_heights, epochs};
+use miner_signals::domain::time::{Day, Span, Timestamp};
 use miner_signals::sources::candles::{Candle, close};
 use miner_signals::sources::feed::{Unusable, Window};
 use miner_signals::sources::{Normalized, Refused, bitstamp, coinbase, coinmetrics, kraken, mempool};
@@ -111,6 +113,26 @@ async fn the_whole_history_keeps_the_publishers_digits() {
     }
     assert_eq!(compared, prices.len());
     assert!(compared > 5_000);
+}
+
+#[test]
+fn epochs_of_daily_history_are_the_published_ones() {
+    let Some(days) = reference("data/btc_network_daily.csv") else { return };
+    let Some(published) = reference("data/difficulty_epochs.csv") else { return };
+    let rows: Vec<csv::StringRecord> = csv::Reader::from_path(days).unwrap().records().map(Result::unwrap).collect();
+    let column = |place: usize| -> Vec<Option<f64>> { rows.iter().map(|row| row[place].parse().ok()).collect() };
+    let first_day = Day::parse(&rows[0][0]).unwrap();
+    let heights = daily_heights(first_day, &column(4), COINMETRICS_OFFSET).unwrap();
+    let found = epochs(&heights, &column(3));
+    let published: Vec<_> = csv::Reader::from_path(published).unwrap().records().map(Result::unwrap).collect();
+    assert_eq!((found.len(), published.len()), (433, 433));
+    for (epoch, row) in found.iter().zip(&published) {
+        assert_eq!((epoch.start_height.to_string(), epoch.day.to_string()), (row[1].to_owned(), row[2].to_owned()));
+        // Percent with three decimals.
+        let change = epoch.change.map(|change| 100.0 * change);
+        let off = change.zip(row[4].parse::<f64>().ok()).map_or(0.0, |(ours, theirs)| (ours - theirs).abs());
+        assert!(off < 5.01e-4 && change.is_some() != row[4].is_empty(), "{epoch:?} {row:?}");
+    }
 }
 
 /// Where the recorded answers of publishers lie.
@@ -305,6 +327,11 @@ async fn recorded_blocks_make_the_one_hour_that_they_cover() {
         ("difficulty/btc/mempool/1h".to_owned(), hour.to_owned(), 113_757_508_810_854.0),
     ];
     assert_eq!(shown(&normalized.arrivals), expected);
+    let headers: Vec<_> = normalized.headers.iter().map(|header| (header.height, header.bits)).collect();
+    assert_eq!(headers, (890_440..890_448).map(|height| (height, Some(386_038_124))).collect::<Vec<_>>());
+    let tip = normalized.headers[7];
+    assert_eq!(block_hash_text(&tip.hash), "0000000000000000000004cc6260ec7065ee8f65591864fb4c720ec110e3e2ab");
+    assert_eq!((tip.previous, tip.time), (normalized.headers[6].hash, at("2025-04-01T21:00:40Z")));
     // The adjustment of another recording is about another tip.
     let rest: serde_json::Value = serde_json::from_slice(&rest).unwrap();
     let other = mempool::normalize::hours(&blocks, &adjustment(&rest["da"].to_string()), window, now);
