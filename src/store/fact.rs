@@ -10,8 +10,9 @@ use super::StoreError;
 use super::head::Batch;
 use crate::domain::facts::{
     AsicModel, AsicModelFields, Cooling, DatePrecision, EfficiencyDistribution, EfficiencyDistributionFields,
-    EfficiencyShare, Fact, FactVersion, Fault, NetworkEfficiency, NetworkEfficiencyFields, RoughDate, UnitPrice,
+    Fact, FactVersion, Fault, NetworkEfficiency, NetworkEfficiencyFields, RoughDate, UnitPrice,
 };
+use crate::domain::indicators::mining_cost::EfficiencyShare;
 use crate::domain::time::{Day, Timestamp};
 
 /// The body of a row as it is stored; the time of publication stands in a column. Fields that a later

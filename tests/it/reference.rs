@@ -468,7 +468,7 @@ fn table(file: &str) -> Option<Vec<BTreeMap<String, String>>> {
     Some(reader.deserialize().map(Result::unwrap).collect())
 }
 
-fn close(actual: f64, expected: f64, tolerance: f64) -> bool {
+fn is_close(actual: f64, expected: f64, tolerance: f64) -> bool {
     (actual / expected - 1.0).abs() <= tolerance
 }
 
@@ -492,11 +492,11 @@ async fn ratios_of_issuance_and_the_ribbon_are_those_worked_out_elsewhere() {
         ("hash_ribbon_sma60_h_per_s", "2016-07-30", 1_486_453e12, 1e-6),
     ] {
         let found = series(&api, &of(metric, day)).await;
-        assert!(close(found[day], expected, tolerance), "{metric} of {day}: {} is not {expected}", found[day]);
+        assert!(is_close(found[day], expected, tolerance), "{metric} of {day}: {} is not {expected}", found[day]);
     }
     let now = api.json("/v1/difficulty?date=2016-09-01&sd=sample").await;
     let sample = now["data"]["ribbon_compression"].as_f64().unwrap();
-    assert!(close(sample, 0.042_058 * (8.0_f64 / 7.0).sqrt(), 2e-5), "{sample}");
+    assert!(is_close(sample, 0.042_058 * (8.0_f64 / 7.0).sqrt(), 2e-5), "{sample}");
 }
 
 #[tokio::test]

@@ -10,9 +10,10 @@ use super::wire::{Line, lines_of};
 use super::{FactError, TableFile};
 use crate::domain::facts::{
     AsicModel, AsicModelFields, Cooling, DatePrecision, EFFICIENCY, EfficiencyDistribution,
-    EfficiencyDistributionFields, EfficiencyShare, Fact, Fault, HASHRATE, NetworkEfficiency, NetworkEfficiencyFields,
+    EfficiencyDistributionFields, Fact, Fault, HASHRATE, NetworkEfficiency, NetworkEfficiencyFields,
     POWER, PRICE, Quantity, RoughDate, SHARE, UnitPrice,
 };
+use crate::domain::indicators::mining_cost::EfficiencyShare;
 use crate::domain::time::{Day, Timestamp};
 
 /// The longest cell.
