@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use moka::sync::Cache;
 use serde::Serialize;
 
+use super::chart::{Chart, SIZE_PARAMS, Size};
 use super::cursor::Cursor;
 use super::form::{self, Asked, Form};
 use super::guard::Guard;
@@ -106,6 +107,8 @@ pub struct Question {
     pub name: Option<String>,
     /// Where the page begins or ends; the view is at its moment.
     pub cursor: Option<Cursor>,
+    /// Whether the path comes as a chart too.
+    has_chart: bool,
 }
 
 /// What an endpoint has to say.
@@ -147,6 +150,47 @@ pub trait Data {
     /// Plain text; `None` where there is none.
     fn text(&self) -> Option<String> {
         None
+    }
+    /// The picture of it; `None` where there is none. Its size is set by who shows it.
+    fn chart(&self) -> Option<Chart> {
+        None
+    }
+}
+
+/// Data with its picture. An endpoint that offers [`Form::Svg`] makes its data so where
+/// [`Question::form`] asks for the picture, and without it otherwise.
+pub struct Charted {
+    pub data: Box<dyn Data + Send>,
+    pub chart: Chart,
+}
+
+impl Data for Charted {
+    fn write_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        self.data.write_json(out)
+    }
+
+    fn written_elements(&self) -> Option<Bytes> {
+        self.data.written_elements()
+    }
+
+    fn flat(&self) -> serde_json::Result<Vec<u8>> {
+        self.data.flat()
+    }
+
+    fn csv(&self) -> serde_json::Result<Vec<u8>> {
+        self.data.csv()
+    }
+
+    fn ndjson(&self) -> serde_json::Result<Vec<u8>> {
+        self.data.ndjson()
+    }
+
+    fn text(&self) -> Option<String> {
+        self.data.text()
+    }
+
+    fn chart(&self) -> Option<Chart> {
+        Some(self.chart.clone())
     }
 }
 
@@ -249,7 +293,12 @@ impl Endpoint {
     /// Every parameter that the endpoint takes.
     #[must_use]
     pub fn accepted(&self) -> Vec<&'static str> {
-        self.params.iter().chain(&VIEW_PARAMS).chain(&FORM_PARAMS).copied().collect()
+        let of_chart: &[&str] = if self.has_chart() { &SIZE_PARAMS } else { &[] };
+        self.params.iter().chain(&VIEW_PARAMS).chain(&FORM_PARAMS).chain(of_chart).copied().collect()
+    }
+
+    fn has_chart(&self) -> bool {
+        self.forms.contains(&Form::Svg)
     }
 
     /// Answers a request.
@@ -285,6 +334,9 @@ impl Endpoint {
         let format = form::asked_by_parameter(&params, self.forms)?;
         let accept = request.headers().get(axum::http::header::ACCEPT);
         let form = form::choose(suffix, format, accept, self.forms)?;
+        if self.has_chart() && form != Form::Svg {
+            refuse_size(&params)?;
+        }
         let path = request.uri().path().to_owned();
         let cursor = if self.params.contains(&"cursor") { params.text("cursor")? } else { None };
         let cursor = cursor.map(Cursor::parse).transpose()?;
@@ -302,6 +354,7 @@ impl Endpoint {
             form,
             path,
             name,
+            has_chart: self.has_chart(),
         })
     }
 
@@ -323,6 +376,13 @@ impl Endpoint {
         let cached = rendering.await.map_err(|error| Problem::internal(&error))?;
         cached.map_err(|problem: Arc<Problem>| Arc::unwrap_or_clone(problem))
     }
+}
+
+/// Refuses the parameters that only a chart has.
+fn refuse_size(params: &Params) -> Result<(), Problem> {
+    let Some(name) = SIZE_PARAMS.into_iter().find(|name| params.has(name)) else { return Ok(()) };
+    let detail = format!("{name} is for charts; ask for one with the suffix .svg or format=svg.");
+    Err(Problem::new(Code::ConflictingParameters, detail).at_parameter(name, "is for charts only"))
 }
 
 impl Question {
@@ -355,6 +415,12 @@ impl Question {
                     vec![content.data.text().map(Bytes::from).ok_or_else(|| {
                         Problem::new(Code::Stale, "There is no value to give as text.").retry_after(60)
                     })?]
+                }
+                Form::Svg => {
+                    let chart = content.data.chart().ok_or_else(|| {
+                        Problem::new(Code::NotAcceptable, "There is no chart of this; it comes as .json and .csv.")
+                    })?;
+                    vec![chart.with_size(Size::of(&self.params)?).svg()?.into()]
                 }
             };
         let view = &self.view;
@@ -398,8 +464,12 @@ impl Question {
             ),
             csv: address(
                 &format!("{}.csv", self.path),
-                self.params.canonical_query(&["format", "flat", "cursor"], &[]),
+                self.params.canonical_query(&["format", "flat", "cursor", "width", "height"], &[]),
             ),
+            svg: self.has_chart.then(|| {
+                let query = self.params.canonical_query(&["format", "flat", "cursor", "columns"], &[]);
+                address(&format!("{}.svg", self.path), query)
+            }),
             next,
         }
     }
@@ -457,8 +527,10 @@ fn refuse(state: &ApiState, problem: Problem) -> Response {
 
 /// Parameters that do not change which rows there are, nor their order in time. The moment is part
 /// of the cursor itself.
-const NOT_OF_THE_ROWS: [&str; 10] =
-    ["cursor", "limit", "columns", "format", "flat", "as_of", "snapshot", "basis", "require", "max_age"];
+const NOT_OF_THE_ROWS: [&str; 12] = [
+    "cursor", "limit", "columns", "format", "flat", "width", "height", "as_of", "snapshot", "basis", "require",
+    "max_age",
+];
 
 /// A mark of what a cursor counts: the path and the parameters that choose its rows.
 fn query_mark(path: &str, params: &Params) -> u32 {

@@ -24,6 +24,8 @@ pub enum Form {
     Ndjson,
     /// Plain text, such as a bare decimal.
     Text,
+    /// A chart.
+    Svg,
 }
 
 /// What [`strip_suffix`] found: in the extensions of every request behind it.
@@ -36,7 +38,7 @@ pub struct Asked {
 }
 
 impl Form {
-    pub const ALL: [Self; 4] = [Self::Json, Self::Csv, Self::Ndjson, Self::Text];
+    pub const ALL: [Self; 5] = [Self::Json, Self::Csv, Self::Ndjson, Self::Text, Self::Svg];
 
     /// The suffix without its dot, which is also the value of `format=`.
     #[must_use]
@@ -46,6 +48,7 @@ impl Form {
             Self::Csv => "csv",
             Self::Ndjson => "ndjson",
             Self::Text => "txt",
+            Self::Svg => "svg",
         }
     }
 
@@ -57,6 +60,7 @@ impl Form {
             Self::Csv => "text/csv; charset=utf-8",
             Self::Ndjson => "application/x-ndjson",
             Self::Text => "text/plain; charset=utf-8",
+            Self::Svg => "image/svg+xml",
         }
     }
 
@@ -73,12 +77,13 @@ impl Form {
             Self::Csv => &["text/csv"],
             Self::Ndjson => &["application/x-ndjson", "application/ndjson", "application/jsonl"],
             Self::Text => &["text/plain"],
+            Self::Svg => &["image/svg+xml"],
         }
     }
 }
 
 /// Takes a known suffix off the last step of a path under `/v1/` and leaves what it was in
-/// [`Asked`]. Other suffixes (`.ics`, `.svg`) and other paths stay as they are.
+/// [`Asked`]. Other suffixes (`.ics`) and other paths stay as they are.
 ///
 /// It changes the path that is routed, so it must wrap the whole router.
 #[must_use]
@@ -380,6 +385,7 @@ mod tests {
         for (uri, routed, form) in [
             ("/v1/series/price_usd.csv?start=2024.json", "/v1/series/price_usd?start=2024.json", Some(Form::Csv)),
             ("/v1/latest/mpi.txt", "/v1/latest/mpi", Some(Form::Text)),
+            ("/v1/series/mpi.svg?width=400", "/v1/series/mpi?width=400", Some(Form::Svg)),
             ("/v1/miners/BRK.B.ndjson", "/v1/miners/BRK.B", Some(Form::Ndjson)),
             ("/v1/miners/BRK.B", "/v1/miners/BRK.B", None),
             ("/v1/calendar.ics", "/v1/calendar.ics", None),

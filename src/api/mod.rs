@@ -10,6 +10,7 @@
 
 pub mod answer;
 pub mod auth;
+pub mod chart;
 pub mod columns;
 pub mod connection;
 pub mod cursor;

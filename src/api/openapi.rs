@@ -80,6 +80,25 @@ pub struct ListForms {
     flat: Option<bool>,
 }
 
+/// The forms of what can be drawn, and the size of the drawing.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct DrawnForms {
+    /// The form; a suffix of the path (`.json`, `.csv`, `.ndjson`, `.svg`) wins over it.
+    #[param(required = false, nullable = false, inline)]
+    format: Option<DrawnForm>,
+    /// Only the array, without `data`, `meta` and `links`.
+    #[param(required = false, nullable = false)]
+    flat: Option<bool>,
+    /// Width of the chart in pixels, 960 by default; with `.svg` only.
+    #[param(required = false, nullable = false, minimum = 200, maximum = 4_000)]
+    width: Option<u16>,
+    /// Height of the chart in pixels, 360 by default; with `.svg` only.
+    #[param(required = false, nullable = false, minimum = 120, maximum = 3_000)]
+    height: Option<u16>,
+}
+
 /// One series and a part of it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -331,6 +350,7 @@ words! {
     Basis { Public "public", Recorded "recorded" }
     Require { Fresh "fresh", Any "any" }
     ListForm { Json "json", Csv "csv", Ndjson "ndjson" }
+    DrawnForm { Json "json", Csv "csv", Ndjson "ndjson", Svg "svg" }
     ResolutionName { Day "1d", Hour "1h" }
     Order { Asc "asc", Desc "desc" }
     VintageName { Latest "latest", First "first", All "all" }
@@ -345,8 +365,9 @@ words! {
         title = "miner-signals",
         description = "Point-in-time stress indicators for the Bitcoin mining industry: stored series, derived indicators, \
                        and what was known of them at any past moment.\n\n\
-                       Lists and objects come as JSON (`data`, `meta`, `links`), CSV and NDJSON: by a suffix of the path \
-                       (`/v1/series/price_usd.csv`), then by `format=`, then by `Accept`; `flat=true` gives the bare array. \
+                       Lists and objects come as JSON (`data`, `meta`, `links`), CSV and NDJSON, and some as a chart (SVG): \
+                       by a suffix of the path (`/v1/series/price_usd.csv`), then by `format=`, then by `Accept`; `flat=true` \
+                       gives the bare array. \
                        Ranges are half-open, `[start, end)`. Times are RFC 3339 in UTC; unknown values are `null` with a reason.\n\n\
                        Parameters that a path does not take, and repeated ones, are refused; an empty value counts as absent, and \
                        `_` is ignored. Every error is `application/problem+json`: besides those listed, 405 with `Allow` for other \

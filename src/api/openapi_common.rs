@@ -139,6 +139,10 @@ fn complete_operation(operation: &mut Operation, components: &Components) {
         if status == "200" && takes("flat") {
             add_forms(response, components);
         }
+        if status == "200" && takes("width") {
+            let text = ObjectBuilder::new().schema_type(Type::String);
+            response.content.insert("image/svg+xml".to_owned(), RefOr::T(Content::new(Some(text))));
+        }
     }
     add_problem(operation, "413", "A body of more than 2 MB", None);
     add_problem(operation, "500", "A fault of the server", None);

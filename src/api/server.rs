@@ -53,6 +53,9 @@ const HTML_POLICY: &str = "default-src 'none'; script-src 'self'; \
      style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// A chart opened by itself: its own style, and nothing else.
+const SVG_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
+
 /// Query parameters whose values never reach a log.
 const SECRET_PARAMETERS: [&str; 1] = ["token"];
 
@@ -200,9 +203,13 @@ async fn add_security_headers(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_html = content_type.is_some_and(|media_type| media_type.starts_with("text/html"));
+    let is_svg = content_type.is_some_and(|media_type| media_type.starts_with("image/svg"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Addresses may carry a feed token, so no other site learns them.
     headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    if is_svg {
+        headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(SVG_POLICY));
+    }
     if is_html {
         headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(HTML_POLICY));
         headers.entry(X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));

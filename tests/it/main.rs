@@ -4,6 +4,7 @@ mod api;
 mod append;
 mod auth;
 mod chaos;
+mod chart;
 mod crash;
 mod facts;
 mod harness;

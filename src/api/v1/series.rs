@@ -6,11 +6,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::shapes::{Envelope, Meta, MoreColumns, SeriesRow, When, series_columns};
-use crate::api::answer::{ApiState, Content, Endpoint, Question, Rows};
+use crate::api::answer::{ApiState, Charted, Content, Data, Endpoint, Question, Rows};
+use crate::api::chart::{Chart, Line, LineClass};
 use crate::api::columns::{Column, ColumnPage};
 use crate::api::cursor::Cursor;
 use crate::api::form::Form;
-use crate::api::openapi::{ListForms, NameParams, SeriesParams, ViewErrors, ViewParams};
+use crate::api::openapi::{DrawnForms, ListForms, NameParams, SeriesParams, ViewErrors, ViewParams};
 use crate::api::problem::{Code, Problem};
 use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_metric, logs_seen, sources_of};
 use crate::api::route::LastStep;
@@ -26,6 +27,7 @@ pub const DEFAULT_LIMIT: i64 = 1_000;
 pub const MAX_LIMIT: i64 = 10_000;
 
 const ROW_FORMS: &[Form] = &[Form::Json, Form::Csv, Form::Ndjson];
+const DRAWN_FORMS: &[Form] = &[Form::Json, Form::Csv, Form::Ndjson, Form::Svg];
 
 static LIST: Endpoint = Endpoint { params: &[], forms: ROW_FORMS, content: list, text_demands_fresh: false };
 
@@ -43,7 +45,7 @@ static ONE: Endpoint = Endpoint {
         "vintage",
         "columns",
     ],
-    forms: ROW_FORMS,
+    forms: DRAWN_FORMS,
     content: one,
     text_demands_fresh: false,
 };
@@ -94,11 +96,12 @@ pub async fn list_series(State(state): State<ApiState>, request: Request) -> Res
 /// Read one series
 ///
 /// The values of one metric, stored or derived, by period, with when each was known. Without
-/// `start` JSON gives the newest page, ascending; CSV, NDJSON and the flat form come whole.
+/// `start` JSON gives the newest page, ascending; CSV, NDJSON, the flat form and the chart (`.svg`) come
+/// whole. With `vintage=all` the chart shows what was known first beside what was known last.
 #[utoipa::path(get, path = "/v1/series/{metric}", operation_id = "readSeries", tag = "series",
     params(
         ("metric" = String, Path, description = "A metric of the catalog", max_length = 64, pattern = "^[a-z0-9_]+$", example = "price_usd"),
-        SeriesParams, NameParams, ViewParams, ListForms,
+        SeriesParams, NameParams, ViewParams, DrawnForms,
     ),
     responses(
         (status = 200, description = "The rows", body = Envelope<Vec<SeriesRow>>),
@@ -261,7 +264,8 @@ fn one(question: &Question) -> Result<Content, Problem> {
     let page = Page::of(question)?;
     let view = &question.view;
     let wanted = Wanted { metric, subject, source, resolution };
-    if view.is_newest() && vintage == Vintage::Latest && !all_columns && !page.descending {
+    let is_drawn = question.form == Form::Svg;
+    if view.is_newest() && vintage == Vintage::Latest && !all_columns && !page.descending && !is_drawn {
         return of_column(question, wanted, &page);
     }
     let material = Material::gather(view, wanted);
@@ -275,17 +279,50 @@ fn one(question: &Question) -> Result<Content, Problem> {
         let (range, next) = page.cut(periods.len(), question);
         (series.rows(&periods[range], vintage)?, next)
     };
+    let freshness = series.freshness();
+    let meta = meta_of(wanted, view, &freshness, sources_of(&rows));
+    let chart = is_drawn.then(|| draw(wanted, &rows, vintage, &meta, view));
     if page.descending {
         rows.reverse();
     }
-    let freshness = series.freshness();
-    let meta = meta_of(wanted, view, &freshness, sources_of(&rows));
     let simulated = view.is_simulated();
     let mut rows: Vec<SeriesRow> = rows.into_iter().map(|row| present(row, wanted, all_columns, simulated)).collect();
     level(rows.iter_mut().map(|row| &mut row.known_at));
     level(rows.iter_mut().filter_map(|row| row.more.as_mut()).map(|more| &mut more.superseded_at));
-    let data = Box::new(Rows { rows, columns: series_columns(all_columns, simulated) });
+    let mut data: Box<dyn Data + Send> = Box::new(Rows { rows, columns: series_columns(all_columns, simulated) });
+    if let Some(chart) = chart {
+        data = Box::new(Charted { data, chart });
+    }
     Ok(Content { data, meta, freshness, next_cursor })
+}
+
+/// The chart of some rows, ascending. All versions are two lines: each period's first, and its last.
+fn draw(wanted: Wanted<'_>, rows: &[Row], vintage: Vintage, meta: &Meta, view: &View) -> Chart {
+    let point = |row: &Row| (row.start, row.end, row.value);
+    let chart = Chart::about(&chart_title(wanted), meta, view);
+    if vintage == Vintage::All {
+        let periods = || rows.chunk_by(|a, b| a.start == b.start);
+        let first = periods().map(|versions| point(&versions[0]));
+        let last = periods().map(|versions| point(&versions[versions.len() - 1]));
+        return chart.with_line(Line::of_periods("known last", LineClass::First, last)).with_line(Line::of_periods(
+            "known first",
+            LineClass::Second,
+            first,
+        ));
+    }
+    chart.with_line(Line::of_periods(wanted.metric.slug, LineClass::First, rows.iter().map(point)))
+}
+
+/// The metric, and what else is not as usual about the series.
+fn chart_title(wanted: Wanted<'_>) -> String {
+    let mut title = wanted.metric.slug.to_owned();
+    if wanted.subject != "btc" {
+        title = format!("{title} of {}", wanted.subject);
+    }
+    if wanted.resolution == Resolution::Hour {
+        title.push_str(", hourly");
+    }
+    title
 }
 
 /// A page of the newest view, out of the column that the snapshot keeps.

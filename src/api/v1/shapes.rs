@@ -113,6 +113,10 @@ pub struct Links {
     pub permanent: String,
     /// The same as CSV.
     pub csv: String,
+    /// The same as a chart; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub svg: Option<String>,
     /// The next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
