@@ -114,7 +114,7 @@ enum Command {
         #[command(flatten)]
         sources: SourceArgs,
     },
-    /// Make, list and revoke keys to the API
+    /// Make, list and revoke keys to the API, and roles for SQL users
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Print the OpenAPI document

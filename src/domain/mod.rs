@@ -5,8 +5,8 @@
 //!
 //! Reading order: [`time`] and [`catalog`]; [`observation`] for the two clocks and V(T, S);
 //! [`plausible`] and [`append`] for what is stored; [`rules`] and [`choice`] for which source serves; [`network`] for
-//! what is derived from days, [`spot`] for the hourly price, with formulas in [`indicators`]; [`served`] for what
-//! the newest view shows.
+//! what is derived from days, [`spot`] for the hourly price, with formulas in [`indicators`]; [`served`] and
+//! [`served_series`] for what the newest view shows.
 
 pub mod append;
 pub mod catalog;
@@ -17,6 +17,7 @@ pub mod observation;
 pub mod plausible;
 pub mod rules;
 pub mod served;
+pub mod served_series;
 pub mod spot;
 pub mod time;
 pub mod world_time;
