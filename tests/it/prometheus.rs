@@ -79,15 +79,12 @@ fn parse(text: &str) -> Vec<Sample> {
             continue;
         }
         assert!(!line.is_empty() && !line.starts_with('#'), "{line:?}");
-        let (name, labels, value) = match line.split_once('{') {
-            Some((name, rest)) => {
-                let (labels, value) = rest.rsplit_once("} ").expect("labels are closed");
-                (name, parse_labels(labels), value)
-            }
-            None => {
-                let (name, value) = line.split_once(' ').expect("a name and a value");
-                (name, Vec::new(), value)
-            }
+        let (name, labels, value) = if let Some((name, rest)) = line.split_once('{') {
+            let (labels, value) = rest.rsplit_once("} ").expect("labels are closed");
+            (name, parse_labels(labels), value)
+        } else {
+            let (name, value) = line.split_once(' ').expect("a name and a value");
+            (name, Vec::new(), value)
         };
         assert!(is_name(name, true), "{line}");
         assert_eq!(name, current, "the lines of a name stand together, after its type");
@@ -150,13 +147,13 @@ async fn the_exposition_is_what_the_format_allows() {
     assert!(odd.iter().any(|sample| sample.labels[0].1 == "a \"vendor\"\\\nof\tfees"), "{odd:?}");
     let values = of(&samples, "miner_signals_value");
     let price = values.iter().find(|sample| sample.labels[0].1 == "price_usd").unwrap();
-    // The 41st day: 50,000 + 300 * (40 mod 17 - 8) + 40.
-    assert_eq!(price.value, 49_440.0);
+    // The 40th day, 9 February, known a day after its end: 50,000 + 300 * (39 mod 17 - 8) + 39.
+    assert_eq!(price.value, 49_139.0);
     assert_eq!(price.labels[1..], [("subject".into(), "btc".into()), ("simulated".into(), "false".into())]);
-    // 2020-02-11T00:00:00Z.
+    // 2020-02-10T00:00:00Z.
     let observed = of(&samples, "miner_signals_observed_timestamp_seconds");
     let observed = observed.iter().find(|sample| sample.labels[0].1 == "price_usd").unwrap();
-    assert_eq!(observed.value, 1_581_379_200.0);
+    assert_eq!(observed.value, 1_581_292_800.0);
 
     if cfg!(target_os = "linux") {
         let memory = only(&samples, "process_resident_memory_bytes");

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use sqlx::PgConnection;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -35,12 +35,11 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let (role, mode) = (args.name.role(), mode.name());
     if args.revoke {
-        return match drop_reader(connection, &args.name).await? {
-            true => Ok(println!(
-                "the role {role} is gone from the {mode} database; its open sessions can read nothing more"
-            )),
-            false => Err(anyhow!("there is no role {role}; `miner-signals keys list` shows the readers")),
-        };
+        if !drop_reader(connection, &args.name).await? {
+            bail!("there is no role {role}; `miner-signals keys list` shows the readers");
+        }
+        println!("the role {role} is gone from the {mode} database; its open sessions can read nothing more");
+        return Ok(());
     }
     let password = if args.password_stdin { password_from(std::io::stdin())? } else { ReaderPassword::generate() };
     let was_there = make_reader(connection, &args.name, &password).await?;
