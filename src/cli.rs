@@ -118,7 +118,7 @@ enum Command {
     /// Check and load tables of facts: efficiencies and machines, each row with its source
     #[command(subcommand)]
     Facts(facts::FactsCommand),
-    /// Make, list and revoke keys to the API
+    /// Make, list and revoke keys to the API, and roles for SQL users
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Print the OpenAPI document

@@ -25,6 +25,7 @@ pub mod openapi;
 mod openapi_common;
 pub mod params;
 pub mod problem;
+mod process;
 pub mod readings;
 pub mod rendered;
 pub mod request_id;
