@@ -148,7 +148,12 @@ impl<'a> Material<'a> {
             match NetworkMetric::from_slug(wanted.metric.slug) {
                 Some(metric) if wanted.subject == "btc" && wanted.resolution == Resolution::Day => Kind::Network(
                     metric,
-                    Box::new(NetworkHistory::new(stored.logs().filter(of_source), &stored.rules, &stored.facts, view.moment)),
+                    Box::new(NetworkHistory::new(
+                        stored.logs().filter(of_source),
+                        &stored.rules,
+                        &stored.facts,
+                        view.moment,
+                    )),
                 ),
                 Some(_) => Kind::Absent("no_data"),
                 None => Kind::Absent("no_blocks"),

@@ -5,6 +5,7 @@
 
 use super::catalog::{Metric, find_metric};
 use super::choice::{Group, union_of_periods};
+use super::facts::Facts;
 use super::network::{DerivedRow, NetworkHistory, NetworkMetric};
 use super::observation::{Moment, Resolution, SeriesLog};
 use super::rules::RuleBook;
@@ -39,6 +40,7 @@ pub struct ServedRow {
 pub fn visit_served_series<'a>(
     logs: impl Iterator<Item = &'a SeriesLog> + Clone,
     rules: &'a RuleBook,
+    facts: &'a Facts,
     moment: Moment,
     mut visit: impl FnMut(ServedSeries),
 ) {
@@ -49,7 +51,7 @@ pub fn visit_served_series<'a>(
     for logs in stored.chunk_by(|a, b| name(a) == name(b)) {
         visit_filled(chosen_series(logs, rules, moment), &mut visit);
     }
-    let history = NetworkHistory::new(daily, rules, moment);
+    let history = NetworkHistory::new(daily, rules, facts, moment);
     let view = history.view(moment);
     for network in NetworkMetric::ALL {
         let Some(metric) = find_metric(network.slug()) else { continue };

@@ -9,8 +9,8 @@ use sqlx::types::Json;
 use super::StoreError;
 use super::head::Batch;
 use crate::domain::facts::{
-    AsicModel, AsicModelFields, Cooling, DatePrecision, EfficiencyDistribution, EfficiencyDistributionFields,
-    Fact, FactVersion, Fault, NetworkEfficiency, NetworkEfficiencyFields, RoughDate, UnitPrice,
+    AsicModel, AsicModelFields, Cooling, DatePrecision, EfficiencyDistribution, EfficiencyDistributionFields, Fact,
+    FactVersion, Fault, NetworkEfficiency, NetworkEfficiencyFields, RoughDate, UnitPrice,
 };
 use crate::domain::indicators::mining_cost::EfficiencyShare;
 use crate::domain::time::{Day, Timestamp};

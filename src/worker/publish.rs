@@ -183,7 +183,7 @@ impl Publisher {
             // Some tens of milliseconds of arithmetic: not on a thread that others wait for.
             let compared = tokio::task::spawn_blocking(move || {
                 let mut renewal = shown.renew(last);
-                visit_served_series(stored.logs(), &stored.rules, moment, |series| renewal.meet(series));
+                visit_served_series(stored.logs(), &stored.rules, &stored.facts, moment, |series| renewal.meet(series));
                 renewal
             });
             let renewal = compared.await?;

@@ -14,9 +14,7 @@ use crate::api::openapi::{BreakevenParams, DateParam, FleetParams, ListForms, Vi
 use crate::api::problem::{Code, Problem};
 use crate::api::time_format::Date;
 use crate::domain::facts::AsicModelFields;
-use crate::domain::indicators::mining_cost::{
-    self, DEFAULT_POOL_FEE, DEFAULT_SITE_OVERHEAD, PowerShare, UnderWater,
-};
+use crate::domain::indicators::mining_cost::{self, DEFAULT_POOL_FEE, DEFAULT_SITE_OVERHEAD, PowerShare, UnderWater};
 use crate::domain::indicators::squeeze::FLEET_POWER_USD_PER_MWH;
 use crate::domain::indicators::statistics::{Missing, Scratch};
 use crate::domain::network::{NetworkMetric, NetworkView};
@@ -200,7 +198,8 @@ fn of_machine(now: &Now<'_, '_, '_>, machine: Machine<'_>, terms: Terms) -> Brea
     };
     let cost = efficiency.and_then(|efficiency| mining_cost::hashcost_usd_per_ph_day(efficiency, power));
     let with = |formula: fn(f64, f64) -> Result<f64, Missing>| usd.and_then(|usd| formula(usd, efficiency?)).ok();
-    let payback = price.map(|price| usd.and_then(|usd| mining_cost::static_payback_days(price, usd, efficiency?, power)));
+    let payback =
+        price.map(|price| usd.and_then(|usd| mining_cost::static_payback_days(price, usd, efficiency?, power)));
     let (under_water, distribution_as_of) = share_under_water(now, usd, power);
     Breakeven {
         date: now.date(),
@@ -245,8 +244,7 @@ fn share_under_water(
     let distribution = distribution.row.fields();
     let age_days = u32::try_from(day.0.since(distribution.as_of)).unwrap_or(0);
     let power = [PowerShare { power_usd_per_mwh, share: 1.0 }];
-    let shares = hashprice.and_then(|hashprice| {
-        mining_cost::under_water(&distribution.shares, age_days, hashprice, &power)
-    });
+    let shares =
+        hashprice.and_then(|hashprice| mining_cost::under_water(&distribution.shares, age_days, hashprice, &power));
     (shares.map_err(Missing::code), Some(Date(distribution.as_of)))
 }

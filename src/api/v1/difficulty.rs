@@ -312,7 +312,10 @@ fn described(standing: &Standing) -> Difficulty {
 }
 
 /// A span of seconds, to the second: no estimate is better than that.
-#[expect(clippy::cast_possible_truncation, reason = "the rest of an epoch is some weeks at most, and a cast is held to the ends")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the rest of an epoch is some weeks at most, and a cast is held to the ends"
+)]
 fn span_of(seconds: f64) -> Span {
     Span::SECOND.times(seconds.round() as i64)
 }

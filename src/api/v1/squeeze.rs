@@ -94,9 +94,8 @@ pub async fn read_squeeze(State(state): State<ApiState>, request: Request) -> Re
 
 fn squeeze(question: &Question) -> Result<Content, Problem> {
     let fleets = fleets_of(&question.params)?;
-    let newest = |network: &NetworkView<'_, '_>| {
-        network.every_day().rev().find(|&day| network.squeeze(fleets, day).is_ok())
-    };
+    let newest =
+        |network: &NetworkView<'_, '_>| network.every_day().rev().find(|&day| network.squeeze(fleets, day).is_ok());
     let main = NetworkMetric::SqueezeScore;
     let answer = answer_now(question, main, newest, of_metric(main), |now| Ok(of_day(now, fleets)))?;
     Ok(answer.content(|data| Box::new(Object(data))))

@@ -69,12 +69,7 @@ impl<'a> NetworkHistory<'a> {
     /// The history of the daily `btc` logs among `logs`; `base` is the newest moment that views of it
     /// will be asked for.
     #[must_use]
-    pub fn new(
-        logs: impl Iterator<Item = &'a SeriesLog>,
-        rules: &'a RuleBook,
-        facts: &'a Facts,
-        base: Moment,
-    ) -> Self {
+    pub fn new(logs: impl Iterator<Item = &'a SeriesLog>, rules: &'a RuleBook, facts: &'a Facts, base: Moment) -> Self {
         let is_input = |log: &&SeriesLog| GROUPS.iter().any(|group| group.contains(&log.key.metric.slug));
         let logs: Vec<&SeriesLog> = logs
             .filter(|log| log.key.subject == "btc" && log.key.resolution == Resolution::Day)
@@ -274,7 +269,8 @@ mod tests {
             for day in 0..DAYS {
                 let day = Day::from_epoch_days(day);
                 let mut known_at = day.end();
-                let versions = [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3][usize::try_from(draw(20)).unwrap()];
+                let versions =
+                    [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3][usize::try_from(draw(20)).unwrap()];
                 for _ in 0..versions {
                     known_at = known_at.plus(Span::HOUR.times(1 + i64::try_from(draw(200)).unwrap()));
                     let reading = match draw(40) {
@@ -330,7 +326,11 @@ mod tests {
             .map(|log| {
                 let rows = log.periods().flat_map(|period| {
                     let (period_start, period_end) = (period.start, period.end);
-                    period.visible(early).map(move |version| StoredRow { period_start, period_end, version: version.clone() })
+                    period.visible(early).map(move |version| StoredRow {
+                        period_start,
+                        period_end,
+                        version: version.clone(),
+                    })
                 });
                 SeriesLog::empty(log.key.clone()).with_rows(rows.collect())
             })
@@ -341,10 +341,7 @@ mod tests {
             let days = expected.life(metric);
             assert_eq!(seen.rows(metric, days.clone()), expected.rows(metric, days), "{metric:?}");
         }
-        assert_eq!(
-            seen.hash_ribbon_events(),
-            expected.hash_ribbon_events()
-        );
+        assert_eq!(seen.hash_ribbon_events(), expected.hash_ribbon_events());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The hash ribbons along the days of a view: events, states and when each was known.
 
 use super::known::KnownTimes;
-use super::metric::{PRICE_AND_HASHRATE, Reads, RIBBON_READS};
+use super::metric::{PRICE_AND_HASHRATE, RIBBON_READS, Reads};
 use super::view::{Column, NetworkView};
 use crate::domain::indicators::ribbons::{
     self, HASHRATE_DAYS, HashRibbons, PRICE_DAYS, RibbonAverages, RibbonEvent, RibbonEventKind, RibbonState,

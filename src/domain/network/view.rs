@@ -168,9 +168,8 @@ impl<'h, 'a> NetworkView<'h, 'a> {
     /// only a part of the days.
     fn first_value(&self, column: Column) -> Option<usize> {
         *self.first_values[column as usize].get_or_init(|| {
-            let here = |view: &Self| {
-                view.column(column).iter().position(Option::is_some).map(|place| view.days.start + place)
-            };
+            let here =
+                |view: &Self| view.column(column).iter().position(Option::is_some).map(|place| view.days.start + place);
             if self.days.start == 0 {
                 return here(self);
             }
@@ -233,9 +232,7 @@ impl<'h, 'a> NetworkView<'h, 'a> {
             }
             NetworkMetric::SqueezeScore => self.squeeze_score(day, scratch),
             NetworkMetric::RetargetEstimate => self.retarget_estimate(day).map(|estimate| estimate.change),
-            NetworkMetric::RibbonCompression => {
-                ribbons::compression(&self.difficulty_ribbon(day)?, Spread::Population)
-            }
+            NetworkMetric::RibbonCompression => ribbons::compression(&self.difficulty_ribbon(day)?, Spread::Population),
             NetworkMetric::HashRibbonShort => self.mean(Column::Hashrate, day, HASHRATE_DAYS[0]),
             NetworkMetric::HashRibbonLong => self.mean(Column::Hashrate, day, HASHRATE_DAYS[1]),
             NetworkMetric::HashRibbonDepth => ribbons::depth(
@@ -326,8 +323,7 @@ impl<'h, 'a> NetworkView<'h, 'a> {
     }
 
     pub(super) fn source_of(&self, inputs: &[Input], day: usize) -> String {
-        let sources: BTreeSet<&str> =
-            inputs.iter().filter_map(|input| self.group(input.group()).source(day)).collect();
+        let sources: BTreeSet<&str> = inputs.iter().filter_map(|input| self.group(input.group()).source(day)).collect();
         sources.into_iter().collect::<Vec<_>>().join("+")
     }
 
@@ -346,9 +342,8 @@ impl<'h, 'a> NetworkView<'h, 'a> {
             return 0..0;
         };
         let own = metric.reads().own;
-        let is_over = |day: usize| {
-            !self.is_pending(metric, day) && !known_times(self.history, own, day, self.moment).is_empty()
-        };
+        let is_over =
+            |day: usize| !self.is_pending(metric, day) && !known_times(self.history, own, day, self.moment).is_empty();
         let last = self.days().rev().find(|&day| is_over(day)).unwrap_or(first);
         first..last.max(first) + 1
     }

@@ -10,8 +10,8 @@ use super::wire::{Line, lines_of};
 use super::{FactError, TableFile};
 use crate::domain::facts::{
     AsicModel, AsicModelFields, Cooling, DatePrecision, EFFICIENCY, EfficiencyDistribution,
-    EfficiencyDistributionFields, Fact, Fault, HASHRATE, NetworkEfficiency, NetworkEfficiencyFields,
-    POWER, PRICE, Quantity, RoughDate, SHARE, UnitPrice,
+    EfficiencyDistributionFields, Fact, Fault, HASHRATE, NetworkEfficiency, NetworkEfficiencyFields, POWER, PRICE,
+    Quantity, RoughDate, SHARE, UnitPrice,
 };
 use crate::domain::indicators::mining_cost::EfficiencyShare;
 use crate::domain::time::{Day, Timestamp};
