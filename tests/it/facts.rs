@@ -51,6 +51,14 @@ fn shown(stored: &Stored, day: &str, at: &str, batch: i64) -> Option<f64> {
     found
 }
 
+/// A database with rules, in batch 1, and no facts.
+async fn without_facts() -> TestDatabase {
+    let database = TestDatabase::new().await;
+    let statements = "alter table fact disable trigger user; delete from fact; alter table fact enable trigger user";
+    sqlx::raw_sql(statements).execute(&database.pool).await.unwrap();
+    database
+}
+
 #[tokio::test]
 async fn a_newcomer_has_the_shipped_tables_without_a_command() {
     let database = TestDatabase::new().await;
@@ -69,7 +77,7 @@ async fn a_newcomer_has_the_shipped_tables_without_a_command() {
 
 #[tokio::test]
 async fn an_efficiency_is_shown_from_its_publication_and_its_batch_on() {
-    let database = TestDatabase::empty().await;
+    let database = without_facts().await;
     let rows = ["2023-12-31,34,2024-01-25T12:00:00Z", "2024-06-30,28.2,2025-04-28"];
     assert_eq!(load(&database, &averages(&rows[..1])).await.stored, 1);
     let earlier = read(&database).await;
@@ -78,15 +86,15 @@ async fn an_efficiency_is_shown_from_its_publication_and_its_batch_on() {
     for stored in [&stored, &read(&database).await] {
         let late = "2026-01-01T00:00:00Z";
         let cases = [
-            ("2024-01-24", late, 2, None),
-            ("2024-01-25", late, 2, Some(34.0)),
-            ("2024-01-25", "2024-01-25T11:59:59Z", 2, None),
-            ("2024-01-25", "2024-01-25T12:00:00Z", 2, Some(34.0)),
-            ("2024-12-31", late, 2, Some(34.0)),
-            ("2025-04-28", late, 2, Some(28.2)),
-            ("2025-04-28", late, 1, Some(34.0)),
-            ("2025-05-28", "2025-04-28T23:59:59Z", 2, Some(34.0)),
-            ("2025-05-28", late, 0, None),
+            ("2024-01-24", late, 3, None),
+            ("2024-01-25", late, 3, Some(34.0)),
+            ("2024-01-25", "2024-01-25T11:59:59Z", 3, None),
+            ("2024-01-25", "2024-01-25T12:00:00Z", 3, Some(34.0)),
+            ("2024-12-31", late, 3, Some(34.0)),
+            ("2025-04-28", late, 3, Some(28.2)),
+            ("2025-04-28", late, 2, Some(34.0)),
+            ("2025-05-28", "2025-04-28T23:59:59Z", 3, Some(34.0)),
+            ("2025-05-28", late, 1, None),
         ];
         for (day, at, batch, expected) in cases {
             assert_eq!(shown(stored, day, at, batch), expected, "{day} at {at} in {batch}");
@@ -96,21 +104,21 @@ async fn an_efficiency_is_shown_from_its_publication_and_its_batch_on() {
 
 #[tokio::test]
 async fn a_correction_changes_no_past_view() {
-    let database = TestDatabase::empty().await;
+    let database = without_facts().await;
     load(&database, &averages(&["2024-06-30,28.2,2025-04-28"])).await;
     let corrected = averages(&["2024-06-30,27.5,2025-04-28"]);
     assert_eq!(load(&database, &corrected).await.stored, 1);
     assert_eq!(load(&database, &corrected).await.unchanged, 1, "twice is without effect");
     let stored = read(&database).await;
-    assert_eq!(stored.head.number, 2);
+    assert_eq!(stored.head.number, 3);
     let recorded_at = stored.head.recorded_at.to_string();
     let today = stored.head.recorded_at.day().to_string();
-    for batch in [1, 2] {
+    for batch in [2, 3] {
         assert_eq!(shown(&stored, "2025-06-01", "2025-07-01T00:00:00Z", batch), Some(28.2), "batch {batch}");
     }
-    assert_eq!(shown(&stored, &today, &recorded_at, 1), Some(28.2), "a permanent link stays");
-    assert_eq!(shown(&stored, &today, &recorded_at, 2), Some(27.5));
-    assert_eq!(shown(&stored, "2025-06-01", &recorded_at, 2), Some(28.2), "nobody knew better on that day");
+    assert_eq!(shown(&stored, &today, &recorded_at, 2), Some(28.2), "a permanent link stays");
+    assert_eq!(shown(&stored, &today, &recorded_at, 3), Some(27.5));
+    assert_eq!(shown(&stored, "2025-06-01", &recorded_at, 3), Some(28.2), "nobody knew better on that day");
 
     let back = load(&database, &averages(&["2024-06-30,28.2,2025-04-28"])).await;
     assert_eq!(back.stored, 1, "a correction can be taken back");
@@ -193,7 +201,7 @@ async fn an_error_anywhere_loads_nothing() {
     let stored: i64 = sqlx::query_scalar("select count(*) from fact").fetch_one(&database.pool).await.unwrap();
     assert_eq!(stored, 0);
 
-    // Before the file's rows come those of the release, which a newcomer lacks here.
+    // The release's rows come before those of the file.
     std::fs::remove_file(directory.0.join("asic_models.csv")).unwrap();
     for expected in ["1 rows read: 1 stored, 0 unchanged\n", "1 rows read: 0 stored, 1 unchanged\n"] {
         let output = run(&["load"], Some(&directory.0), Some(&url));

@@ -80,6 +80,9 @@ struct Row<'a> {
     cells: HashMap<&'static str, &'a str>,
 }
 
+/// A cell that may be empty holds something unusable, and the reader was told.
+struct Told;
+
 impl Row<'_> {
     fn cell(&self, column: &str) -> &str {
         self.cells.get(column).copied().unwrap_or_default()
@@ -246,12 +249,12 @@ impl Reading<'_> {
             model_id: model_id?,
             model: model?,
             manufacturer: manufacturer?,
-            hashrate_th_per_s: hashrate?,
-            power_w: power?,
+            hashrate_th_per_s: hashrate.ok()?,
+            power_w: power.ok()?,
             efficiency_j_per_th: efficiency?,
             cooling: cooling?,
-            released: released?,
-            price: price?,
+            released: released.ok()?,
+            price: price.ok()?,
             published_at: published_at?,
             source: source?,
         };
@@ -265,47 +268,47 @@ impl Reading<'_> {
     }
 
     /// The date of release, if the row has one.
-    fn released(&mut self, row: &Row) -> Option<Option<RoughDate>> {
+    fn released(&mut self, row: &Row) -> Result<Option<RoughDate>, Told> {
         match (row.cell("released_on"), row.cell("released_precision")) {
-            ("", "") => return Some(None),
+            ("", "") => return Ok(None),
             ("", _) => self.wrong(row, "released_on", "write the date, or leave released_precision empty too"),
             (_, precision) => {
                 let day = self.day(row, "released_on");
                 let Some(precision) = DatePrecision::from_name(precision) else {
                     self.wrong(row, "released_precision", "write day, month or year: how exactly released_on is known");
-                    return None;
+                    return Err(Told);
                 };
-                let day = day?;
+                let day = day.ok_or(Told)?;
                 let begins = match precision {
                     DatePrecision::Day => true,
                     DatePrecision::Month => row.cell("released_on").ends_with("-01"),
                     DatePrecision::Year => row.cell("released_on").ends_with("-01-01"),
                 };
                 if begins {
-                    return Some(Some(RoughDate { day, precision }));
+                    return Ok(Some(RoughDate { day, precision }));
                 }
                 self.wrong(row, "released_on", format!("write the first day of the {}", precision.name()));
             }
         }
-        None
+        Err(Told)
     }
 
     /// The price and its day, if the row has one.
-    fn price(&mut self, row: &Row) -> Option<Option<UnitPrice>> {
+    fn price(&mut self, row: &Row) -> Result<Option<UnitPrice>, Told> {
         match (row.cell("price_usd_per_th"), row.cell("price_on")) {
-            ("", "") => Some(None),
+            ("", "") => Ok(None),
             ("", _) => {
                 self.wrong(row, "price_usd_per_th", "write the price, or leave price_on empty too");
-                None
+                Err(Told)
             }
             (_, "") => {
                 self.wrong(row, "price_on", "write the day of the price, or leave price_usd_per_th empty too");
-                None
+                Err(Told)
             }
             _ => {
                 let usd_per_th = self.number(row, "price_usd_per_th", PRICE);
                 let on = self.day(row, "price_on");
-                Some(Some(UnitPrice { usd_per_th: usd_per_th?, on: on? }))
+                Ok(Some(UnitPrice { usd_per_th: usd_per_th.ok_or(Told)?, on: on.ok_or(Told)? }))
             }
         }
     }
@@ -397,15 +400,15 @@ impl Reading<'_> {
         value
     }
 
-    fn optional(&mut self, row: &Row, column: &str, quantity: Quantity) -> Option<Option<f64>> {
+    fn optional(&mut self, row: &Row, column: &str, quantity: Quantity) -> Result<Option<f64>, Told> {
         if row.cell(column).is_empty() {
-            return Some(None);
+            return Ok(None);
         }
         let value = parse_decimal(row.cell(column), 0);
         if value.is_none() {
             self.wrong(row, column, format!("write a decimal number {quantity}, or nothing"));
         }
-        value.map(Some)
+        value.map(Some).ok_or(Told)
     }
 
     fn text(&mut self, row: &Row, column: &str) -> Option<String> {

@@ -102,12 +102,12 @@ fn every_mistake_says_where_it_is_and_what_to_write() {
         ),
         (
             text(averages, format!("{AVERAGES}\n{AVERAGE},more\n")),
-            "network_efficiency.csv:2: found \"2024-06-30,28.2,2025-04-28,Somebody,A report,https://example.c\"; the line has 8 cells",
+            "network_efficiency.csv:2: found \"2024-06-30,28.2,2025-04-28,Somebody,A report,https://example\"; the line has 8 cells",
         ),
         ((averages, [AVERAGES.as_bytes(), b"\n\xff\xfe,1\n"].concat()), "; write the file in UTF-8"),
         (
             average("note", "\"never closed"),
-            "network_efficiency.csv:2: found \"2024-06-30,28.2,2025-04-28,Somebody,A report,https://example.c\"; close the quote on the same line",
+            "network_efficiency.csv:2: found \"2024-06-30,28.2,2025-04-28,Somebody,A report,https://example\"; close the quote on the same line",
         ),
         (average("note", "\"a\"b"), "; write a comma right after a closing quote"),
         (average("note", "5\" disk"), "; put a cell with quotes into quotes as a whole"),
