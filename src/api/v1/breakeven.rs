@@ -9,7 +9,7 @@ use super::now::{Now, answer_now, of_metric, shown};
 use super::shapes::Envelope;
 use super::squeeze::{efficiency_of, power_of};
 use crate::api::answer::{ApiState, Content, Data, Endpoint, Object, Question, Rows};
-use crate::api::form::Form;
+use crate::api::form::ROW_FORMS;
 use crate::api::openapi::{BreakevenParams, DateParam, FleetParams, ListForms, ViewErrors, ViewParams};
 use crate::api::problem::{Code, Problem};
 use crate::api::time_format::Date;
@@ -21,7 +21,7 @@ use crate::domain::network::{NetworkMetric, NetworkView};
 
 static BREAKEVEN: Endpoint = Endpoint {
     params: &["date", "model", "efficiency_j_per_th", "power_usd_per_mwh", "asic_usd_per_th", "pool_fee"],
-    forms: &[Form::Json, Form::Csv, Form::Ndjson],
+    forms: ROW_FORMS,
     content: breakeven,
     text_demands_fresh: false,
 };
@@ -154,7 +154,7 @@ fn breakeven(question: &Question) -> Result<Content, Problem> {
     };
     let newest = |network: &NetworkView<'_, '_>| network.newest_with_value(NetworkMetric::HashpriceUsd);
     let main = NetworkMetric::HashpriceUsd;
-    let answer = answer_now(question, main, newest, of_metric(main), |now| {
+    let write = |now: &Now<'_, '_, '_>| {
         let facts = &now.view.snapshot.stored.facts;
         let mut models: Vec<&AsicModelFields> =
             facts.asic_models(now.view.moment).into_iter().map(|version| version.row.fields()).collect();
@@ -169,8 +169,8 @@ fn breakeven(question: &Question) -> Result<Content, Problem> {
             }
         };
         Ok(data)
-    })?;
-    Ok(answer.content(|data| data))
+    };
+    answer_now(question, main, newest, of_metric(main), write, |scene, meta| scene.hashprice(meta))
 }
 
 fn find_model<'f>(models: &[&'f AsicModelFields], wanted: &str) -> Result<&'f AsicModelFields, Problem> {

@@ -7,11 +7,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::now::shown;
+use super::pictures::{Retarget, Scene};
 use super::series::Page;
 use super::shapes::{Envelope, Meta};
-use crate::api::answer::{ApiState, Content, Endpoint, Object, Question, Rows};
-use crate::api::form::Form;
-use crate::api::openapi::{DateParam, ListForms, RangeParams, RibbonParams, ViewErrors, ViewParams};
+use crate::api::answer::{ApiState, Charted, Content, Data, Endpoint, Object, Question, Rows};
+use crate::api::form::{DRAWN_FORMS, Form, ROW_FORMS};
+use crate::api::openapi::{DateParam, DrawnForms, ListForms, RangeParams, RibbonParams, ViewErrors, ViewParams};
 use crate::api::problem::Problem;
 use crate::api::readings::{each_source, freshness_of, known_metric};
 use crate::api::time_format::{At, ColumnAt, Date, level};
@@ -26,16 +27,12 @@ use crate::domain::network::{DailyEpoch, DayEnd, NetworkHistory, NetworkMetric, 
 use crate::domain::retarget::RetargetState;
 use crate::domain::time::{Day, Span, Timestamp};
 
-static NOW: Endpoint = Endpoint {
-    params: &["date", "sd"],
-    forms: &[Form::Json, Form::Csv, Form::Ndjson],
-    content: now_view,
-    text_demands_fresh: false,
-};
+static NOW: Endpoint =
+    Endpoint { params: &["date", "sd"], forms: DRAWN_FORMS, content: now_view, text_demands_fresh: false };
 
 static EPOCHS: Endpoint = Endpoint {
     params: &["start", "end", "last", "order", "limit", "cursor"],
-    forms: &[Form::Json, Form::Csv, Form::Ndjson],
+    forms: ROW_FORMS,
     content: epochs,
     text_demands_fresh: false,
 };
@@ -142,7 +139,7 @@ pub struct Epoch {
 /// it comes, and how narrow the ribbon of difficulty averages is. From block headers where they are known,
 /// otherwise from daily counts of blocks; `timing` says which. With `date` as it stood at the end of that day.
 #[utoipa::path(get, path = "/v1/difficulty", operation_id = "readDifficulty", tag = "difficulty",
-    params(DateParam, RibbonParams, ViewParams, ListForms),
+    params(DateParam, RibbonParams, ViewParams, DrawnForms),
     responses(
         (status = 200, description = "Epoch, estimate and ribbon", body = Envelope<Difficulty>),
         ViewErrors,
@@ -197,11 +194,30 @@ fn now_view(question: &Question) -> Result<Content, Problem> {
         simulated: view.is_simulated().then_some(true),
         ..with_ribbon(&history, &network, date, spread, standing.as_ref().map_or_else(nothing, described))
     };
+    let next = standing.as_ref().and_then(next_retarget);
     let freshness = standing.as_ref().map_or_else(Freshness::default, |standing| standing.freshness);
     let sources = standing.map_or_else(Vec::new, |standing| standing.sources);
     let metric = known_metric(NetworkMetric::RetargetEstimate.slug())?;
     let meta = Meta::of(Some(metric), Some("btc"), &view, &freshness, sources);
-    Ok(Content { data: Box::new(Object(data)), meta, freshness, next_cursor: None })
+    let mut data: Box<dyn Data + Send> = Box::new(Object(data));
+    if question.form == Form::Svg {
+        let last = date.and_then(|date| network.find_day(date));
+        let chart = Scene::until(&view, &network, last).difficulty(&meta, next);
+        data = Box::new(Charted { data, chart });
+    }
+    Ok(Content { data, meta, freshness, next_cursor: None })
+}
+
+/// Where the estimate puts the next retarget, as it is drawn.
+fn next_retarget(standing: &Standing) -> Option<Retarget> {
+    let (estimate, difficulty) = (standing.estimate.as_ref().ok()?, standing.difficulty?);
+    let changed = |change: f64| difficulty * (1.0 + change);
+    Some(Retarget {
+        now: standing.tip_at,
+        at: standing.tip_at.plus(span_of(estimate.seconds_left)),
+        difficulty: changed(estimate.change),
+        band: estimate.sigma.map(|sigma| (changed(estimate.change - sigma), changed(estimate.change + sigma))),
+    })
 }
 
 /// Headers say it exactly and at once, so they come first; a chain of days serves where there are none,

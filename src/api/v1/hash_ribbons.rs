@@ -8,24 +8,19 @@ use utoipa::ToSchema;
 use super::now::{Now, answer_now, shown};
 use super::series::Page;
 use super::shapes::{Envelope, Meta};
-use crate::api::answer::{ApiState, Content, Endpoint, Object, Question, Rows};
-use crate::api::form::Form;
-use crate::api::openapi::{DateParam, ListForms, RangeParams, ViewErrors, ViewParams};
+use crate::api::answer::{ApiState, Content, Data, Endpoint, Object, Question, Rows};
+use crate::api::form::{DRAWN_FORMS, ROW_FORMS};
+use crate::api::openapi::{DateParam, DrawnForms, ListForms, RangeParams, ViewErrors, ViewParams};
 use crate::api::problem::Problem;
 use crate::api::readings::{each_source, freshness_of, known_metric};
 use crate::api::time_format::{ColumnAt, Date, level};
 use crate::domain::network::{NetworkHistory, NetworkMetric, NetworkView, RibbonEventRow};
 
-static NOW: Endpoint = Endpoint {
-    params: &["date"],
-    forms: &[Form::Json, Form::Csv, Form::Ndjson],
-    content: now_view,
-    text_demands_fresh: false,
-};
+static NOW: Endpoint = Endpoint { params: &["date"], forms: DRAWN_FORMS, content: now_view, text_demands_fresh: false };
 
 static EVENTS: Endpoint = Endpoint {
     params: &["start", "end", "last", "order", "limit", "cursor"],
-    forms: &[Form::Json, Form::Csv, Form::Ndjson],
+    forms: ROW_FORMS,
     content: events,
     text_demands_fresh: false,
 };
@@ -88,7 +83,7 @@ pub struct HashRibbonEvent {
 /// The 30-day and 60-day means of hashrate: while the first is the lower one, miners switch off. With the
 /// state on the newest complete day and since when.
 #[utoipa::path(get, path = "/v1/hash-ribbons", operation_id = "readHashRibbons", tag = "hash ribbons",
-    params(DateParam, ViewParams, ListForms),
+    params(DateParam, ViewParams, DrawnForms),
     responses(
         (status = 200, description = "The ribbons of the day", body = Envelope<HashRibbons>),
         ViewErrors,
@@ -117,8 +112,8 @@ fn now_view(question: &Question) -> Result<Content, Problem> {
     let newest = |network: &NetworkView<'_, '_>| network.newest_with_value(main);
     // The state waits for price too, and is stale without it.
     let freshness = |network: &NetworkView<'_, '_>| freshness_of(network.groups_of_ribbons());
-    let answer = answer_now(question, main, newest, freshness, |now| Ok(of_day(now)))?;
-    Ok(answer.content(|data| Box::new(Object(data))))
+    let write = |now: &Now<'_, '_, '_>| Ok(Box::new(Object(of_day(now))) as Box<dyn Data + Send>);
+    answer_now(question, main, newest, freshness, write, |scene, meta| scene.hash_ribbons(meta))
 }
 
 fn of_day(now: &Now<'_, '_, '_>) -> HashRibbons {

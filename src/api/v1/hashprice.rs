@@ -7,20 +7,16 @@ use utoipa::ToSchema;
 
 use super::now::{Now, answer_now, of_metric, shown};
 use super::shapes::Envelope;
-use crate::api::answer::{ApiState, Content, Endpoint, Object, Question};
-use crate::api::form::Form;
-use crate::api::openapi::{DateParam, ListForms, ViewErrors, ViewParams};
+use crate::api::answer::{ApiState, Content, Data, Endpoint, Object, Question};
+use crate::api::form::DRAWN_FORMS;
+use crate::api::openapi::{DateParam, DrawnForms, ViewErrors, ViewParams};
 use crate::api::problem::Problem;
 use crate::api::time_format::Date;
 use crate::domain::indicators::statistics::{Missing, Scratch};
 use crate::domain::network::{NetworkMetric, NetworkView};
 
-static HASHPRICE: Endpoint = Endpoint {
-    params: &["date"],
-    forms: &[Form::Json, Form::Csv, Form::Ndjson],
-    content: hashprice,
-    text_demands_fresh: false,
-};
+static HASHPRICE: Endpoint =
+    Endpoint { params: &["date"], forms: DRAWN_FORMS, content: hashprice, text_demands_fresh: false };
 
 /// What a petahash per second of hashrate earns in a day.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -78,7 +74,7 @@ pub struct Hashprice {
 /// What one petahash per second of hashrate earned in the newest complete UTC day, in USD and
 /// bitcoin, with smoothed variants and its level among the last 365 days.
 #[utoipa::path(get, path = "/v1/hashprice", operation_id = "readHashprice", tag = "hashprice",
-    params(DateParam, ViewParams, ListForms),
+    params(DateParam, ViewParams, DrawnForms),
     responses(
         (status = 200, description = "Hashprice of the day", body = Envelope<Hashprice>),
         ViewErrors,
@@ -90,8 +86,8 @@ pub async fn read_hashprice(State(state): State<ApiState>, request: Request) -> 
 fn hashprice(question: &Question) -> Result<Content, Problem> {
     let main = NetworkMetric::HashpriceUsd;
     let newest = |network: &NetworkView<'_, '_>| network.newest_with_value(main);
-    let answer = answer_now(question, main, newest, of_metric(main), |now| Ok(of_day(now)))?;
-    Ok(answer.content(|data| Box::new(Object(data))))
+    let write = |now: &Now<'_, '_, '_>| Ok(Box::new(Object(of_day(now))) as Box<dyn Data + Send>);
+    answer_now(question, main, newest, of_metric(main), write, |scene, meta| scene.hashprice(meta))
 }
 
 fn of_day(now: &Now<'_, '_, '_>) -> Hashprice {

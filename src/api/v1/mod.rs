@@ -7,6 +7,7 @@ pub mod hashprice;
 pub mod latest;
 mod now;
 pub mod panel;
+pub mod pictures;
 pub mod series;
 pub mod shapes;
 pub mod sources;

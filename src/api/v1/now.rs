@@ -1,7 +1,10 @@
 //! What the *now* views of the network's days have in common: which day they show, and how they knew.
 
+use super::pictures::Scene;
 use super::shapes::Meta;
-use crate::api::answer::{Content, Data, Question};
+use crate::api::answer::{Charted, Content, Data, Question};
+use crate::api::chart::Chart;
+use crate::api::form::Form;
 use crate::api::problem::Problem;
 use crate::api::readings::{each_source, freshness_of, known_metric};
 use crate::api::time_format::Date;
@@ -19,20 +22,6 @@ pub(super) struct Now<'v, 'h, 'a> {
     /// value.
     pub day: Option<usize>,
     date: Option<Day>,
-}
-
-/// What such a view says, with the facts that go with it.
-pub(super) struct NowAnswer<T> {
-    pub data: T,
-    meta: Meta,
-    freshness: Freshness,
-}
-
-impl<T> NowAnswer<T> {
-    /// The same as content of an answer.
-    pub fn content(self, data: impl FnOnce(T) -> Box<dyn Data + Send>) -> Content {
-        Content { data: data(self.data), meta: self.meta, freshness: self.freshness, next_cursor: None }
-    }
 }
 
 impl Now<'_, '_, '_> {
@@ -62,17 +51,18 @@ impl Now<'_, '_, '_> {
 
 /// Answers a question about the day of `date`, or about the newest for which `newest` finds something.
 ///
-/// Sources and definition are those of the metric `main`.
+/// Sources and definition are those of the metric `main`. `draw` makes the picture, where that is asked for.
 ///
 /// # Errors
 /// 400 for a wrong `date`, and those of `write`.
-pub(super) fn answer_now<T>(
+pub(super) fn answer_now(
     question: &Question,
     main: NetworkMetric,
     newest: impl FnOnce(&NetworkView<'_, '_>) -> Option<usize>,
     freshness: impl FnOnce(&NetworkView<'_, '_>) -> Freshness,
-    write: impl FnOnce(&Now<'_, '_, '_>) -> Result<T, Problem>,
-) -> Result<NowAnswer<T>, Problem> {
+    write: impl FnOnce(&Now<'_, '_, '_>) -> Result<Box<dyn Data + Send>, Problem>,
+    draw: impl FnOnce(&Scene<'_, '_, '_>, &Meta) -> Chart,
+) -> Result<Content, Problem> {
     let asked = question.params.day("date")?;
     let mut view: View = question.view.clone();
     if asked.is_some() && view.as_of.is_none() {
@@ -86,12 +76,15 @@ pub(super) fn answer_now<T>(
         None => newest(&network),
     };
     let date = asked.or_else(|| Some(history.day(day?)));
-    let data = write(&Now { view: &view, network: &network, day, date })?;
+    let mut data = write(&Now { view: &view, network: &network, day, date })?;
     let source = day.map_or_else(String::new, |day| network.source(main, day));
     let freshness = freshness(&network);
     let metric = known_metric(main.slug())?;
     let meta = Meta::of(Some(metric), Some("btc"), &view, &freshness, each_source(std::iter::once(source.as_str())));
-    Ok(NowAnswer { data, meta, freshness })
+    if question.form == Form::Svg {
+        data = Box::new(Charted { data, chart: draw(&Scene::until(&view, &network, day), &meta) });
+    }
+    Ok(Content { data, meta, freshness, next_cursor: None })
 }
 
 /// The freshness of everything that a metric reads.

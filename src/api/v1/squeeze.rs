@@ -7,9 +7,9 @@ use utoipa::ToSchema;
 
 use super::now::{Now, answer_now, of_metric, shown};
 use super::shapes::Envelope;
-use crate::api::answer::{ApiState, Content, Endpoint, Object, Question};
-use crate::api::form::Form;
-use crate::api::openapi::{DateParam, FleetParams, ListForms, ViewErrors, ViewParams};
+use crate::api::answer::{ApiState, Content, Data, Endpoint, Object, Question};
+use crate::api::form::DRAWN_FORMS;
+use crate::api::openapi::{DateParam, DrawnForms, FleetParams, ViewErrors, ViewParams};
 use crate::api::params::Params;
 use crate::api::problem::{Code, Problem};
 use crate::api::time_format::Date;
@@ -20,7 +20,7 @@ use crate::domain::network::{Fleets, NetworkMetric, NetworkView};
 
 static SQUEEZE: Endpoint = Endpoint {
     params: &["date", "efficiency_j_per_th", "power_usd_per_mwh"],
-    forms: &[Form::Json, Form::Csv, Form::Ndjson],
+    forms: DRAWN_FORMS,
     content: squeeze,
     text_demands_fresh: false,
 };
@@ -83,7 +83,7 @@ pub struct Squeeze {
 /// for nine reference fleets around the network's published average efficiency; with `efficiency_j_per_th`
 /// and `power_usd_per_mwh` for that fleet, its whole history with it.
 #[utoipa::path(get, path = "/v1/hashprice/squeeze", operation_id = "readSqueeze", tag = "hashprice",
-    params(DateParam, FleetParams, ViewParams, ListForms),
+    params(DateParam, FleetParams, ViewParams, DrawnForms),
     responses(
         (status = 200, description = "The squeeze of the day", body = Envelope<Squeeze>),
         ViewErrors,
@@ -97,8 +97,8 @@ fn squeeze(question: &Question) -> Result<Content, Problem> {
     let newest =
         |network: &NetworkView<'_, '_>| network.every_day().rev().find(|&day| network.squeeze(fleets, day).is_ok());
     let main = NetworkMetric::SqueezeScore;
-    let answer = answer_now(question, main, newest, of_metric(main), |now| Ok(of_day(now, fleets)))?;
-    Ok(answer.content(|data| Box::new(Object(data))))
+    let write = |now: &Now<'_, '_, '_>| Ok(Box::new(Object(of_day(now, fleets))) as Box<dyn Data + Send>);
+    answer_now(question, main, newest, of_metric(main), write, |scene, meta| scene.squeeze(meta, fleets))
 }
 
 fn fleets_of(params: &Params) -> Result<Fleets, Problem> {

@@ -106,6 +106,18 @@ impl<'h, 'a> NetworkView<'h, 'a> {
         self.group(group).value(day, field)
     }
 
+    /// The day of an index.
+    #[must_use]
+    pub fn date_of(&self, day: usize) -> Day {
+        self.history.day(day)
+    }
+
+    /// Difficulty of a day (genesis = 1), as it is published.
+    #[must_use]
+    pub fn difficulty(&self, day: usize) -> Option<f64> {
+        self.input(Input::Difficulty, day)
+    }
+
     /// The price of a bitcoin on a day, in USD.
     #[must_use]
     pub fn price_usd(&self, day: usize) -> Option<f64> {

@@ -242,8 +242,8 @@ fn the_shipped_tables_have_no_error_and_were_published_when_they_say() {
     let facts = crate::domain::facts::Facts::default().with(versions);
     let now = Moment { at: compiled, batch: 1 };
     let known = |day: &str| facts.network_efficiency_column(Day::parse(day).unwrap(), 1, now)[0];
-    assert_eq!(known("2015-02-27"), None);
-    assert_eq!(known("2015-02-28"), Some(890.0));
+    assert_eq!(known("2014-04-27"), None);
+    assert_eq!(known("2014-04-28"), Some(1_500.0));
     assert_eq!(known("2019-01-01"), Some(98.0));
     assert_eq!(known("2022-04-25"), Some(48.8), "of two figures of one survey, the one about the later day");
     assert_eq!(known("2025-04-27"), Some(34.0));
