@@ -58,9 +58,71 @@ pub struct Metric {
     /// The largest factor between two successive values, up or down, that live sources are believed;
     /// `None` where any step may be real.
     pub largest_step: Option<f64>,
+    /// The formula with numbers in it, worked by hand or from the source.
+    pub worked_example: Option<&'static str>,
+    /// Where the formula comes from.
+    pub citation: Option<&'static str>,
+    /// The view that shows it beside what belongs to it: `/v1/hashprice`.
+    pub shown_at: Option<&'static str>,
+}
+
+/// What a metric is about; the order is that of lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    Network,
+    Hashprice,
+    Difficulty,
+    Flows,
+    Issuers,
+    Power,
+    Composite,
+}
+
+impl Family {
+    pub const ALL: [Self; 7] =
+        [Self::Network, Self::Hashprice, Self::Difficulty, Self::Flows, Self::Issuers, Self::Power, Self::Composite];
+
+    /// The name as a heading.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Network => "Network and price",
+            Self::Hashprice => "Hashprice",
+            Self::Difficulty => "Difficulty and issuance",
+            Self::Flows => "Flows of coins",
+            Self::Issuers => "Listed miners",
+            Self::Power => "Power",
+            Self::Composite => "Composite",
+        }
+    }
+
+    /// What the names of its metrics begin with, where they are not of the network.
+    const fn beginnings(self) -> &'static [&'static str] {
+        match self {
+            Self::Network => &["price_usd", "hashrate_", "difficulty", "block_count", "issuance_", "fees_", "supply_"],
+            Self::Hashprice => &["hashprice_", "squeeze_"],
+            Self::Difficulty => &["retarget_", "difficulty_ribbon_", "hash_ribbon_", "puell_", "thermocap_"],
+            Self::Flows => &["coinbase_spend_", "unspent_", "miner_", "outflow_", "mpi", "exchange_inflow_"],
+            Self::Issuers => &[],
+            Self::Power => &["power_price_", "mining_spark_"],
+            Self::Composite => &["capitulation_"],
+        }
+    }
 }
 
 impl Metric {
+    /// What the metric is about, by its name: the family with the longest beginning that fits. What
+    /// fits none is about the listed miners.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        let fitting = |family: Family| {
+            let beginnings = family.beginnings().iter().filter(|beginning| self.slug.starts_with(**beginning));
+            beginnings.map(|beginning| beginning.len()).max()
+        };
+        let best = Family::ALL.into_iter().filter_map(|family| Some((fitting(family)?, family))).max();
+        best.map_or(Family::Issuers, |(_, family)| family)
+    }
+
     /// The method id that goes with derived values.
     #[must_use]
     pub const fn method(&self) -> Option<&'static str> {
@@ -92,7 +154,19 @@ const fn raw(
     plausible: (f64, f64),
     definition: &'static str,
 ) -> Metric {
-    Metric { slug, unit, kind, origin: Origin::Raw, definition, formula: None, plausible, largest_step: None }
+    Metric {
+        slug,
+        unit,
+        kind,
+        origin: Origin::Raw,
+        definition,
+        formula: None,
+        plausible,
+        largest_step: None,
+        worked_example: None,
+        citation: None,
+        shown_at: None,
+    }
 }
 
 impl Metric {
@@ -101,7 +175,23 @@ impl Metric {
     const fn stepping(self, largest_step: f64) -> Self {
         Self { largest_step: Some(largest_step), ..self }
     }
+
+    const fn example(self, worked_example: &'static str) -> Self {
+        Self { worked_example: Some(worked_example), ..self }
+    }
+
+    const fn cited(self, citation: &'static str) -> Self {
+        Self { citation: Some(citation), ..self }
+    }
+
+    const fn shown_at(self, view: &'static str) -> Self {
+        Self { shown_at: Some(view), ..self }
+    }
 }
+
+/// Where the definition of hashprice and the average of its fees come from.
+const LUXOR: &str =
+    "Luxor, Hashrate Index documentation, \"Hashprice\", https://docs.luxor.tech/hashrateindex/hashprice";
 
 const fn derived(
     slug: &'static str,
@@ -120,6 +210,9 @@ const fn derived(
         formula: Some(formula),
         plausible: ANY,
         largest_step: None,
+        worked_example: None,
+        citation: None,
+        shown_at: None,
     }
 }
 
@@ -203,7 +296,10 @@ pub const METRICS: &[Metric] = &[
         "day",
         "Realised revenue of one petahash per second of hashrate over the UTC day, in US dollars.",
         "(issuance_btc + fees_btc) / (hashrate_h_per_s / 1e15) * price_usd",
-    ),
+    )
+    .example("144 blocks at difficulty 120e12 in a day are a hashrate of 858.99 EH/s. With 3.20 BTC for each block and a price of 100,000 USD: 460.8 BTC / 858,993 PH/s * 100,000 USD/BTC = 53.6442 USD/PH/day.")
+    .cited(LUXOR)
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_btc_per_ph_day",
         "BTC/PH/day",
@@ -211,7 +307,10 @@ pub const METRICS: &[Metric] = &[
         "day",
         "Realised revenue of one petahash per second of hashrate over the UTC day, in bitcoin.",
         "(issuance_btc + fees_btc) / (hashrate_h_per_s / 1e15)",
-    ),
+    )
+    .example("144 blocks at difficulty 120e12 in a day are a hashrate of 858.99 EH/s. With 3.20 BTC for each block: 460.8 BTC / 858,993 PH/s = 0.00053644 BTC/PH/day.")
+    .cited(LUXOR)
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_spot_usd_per_ph_day",
         "USD/PH/day",
@@ -219,7 +318,10 @@ pub const METRICS: &[Metric] = &[
         "spot_144",
         "Expected revenue of one petahash per second at the next block: its subsidy plus the mean fees of the last 144 blocks, at its difficulty.",
         "86400 * 1e15 * (subsidy + mean fees of 144 blocks) / (difficulty * 2^32) * price_usd",
-    ),
+    )
+    .example("Difficulty 120e12, subsidy and fees 3.20 BTC, price 100,000 USD: 86400 * 1e15 * 3.20 / (120e12 * 2^32) = 0.00053644 BTC/PH/day = 53.6442 USD/PH/day.")
+    .cited(LUXOR)
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_ma7_usd_per_ph_day",
         "USD/PH/day",
@@ -227,7 +329,9 @@ pub const METRICS: &[Metric] = &[
         "ma7",
         "Mean of the day's hashprice and the six days before.",
         "mean of hashprice_usd_per_ph_day over 7 days",
-    ),
+    )
+    .example("40, 41, 42, 43, 44, 45 and 46 USD/PH/day: their mean is 43 USD/PH/day.")
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_rev_hr7_usd_per_ph_day",
         "USD/PH/day",
@@ -235,7 +339,9 @@ pub const METRICS: &[Metric] = &[
         "rev_over_hr7",
         "The day's revenue over the mean hashrate of seven days. Luck does not cancel here: a day of 156 blocks reads 8.3 % high, so do not compare it with a vendor's spot index.",
         "(issuance_btc + fees_btc) * price_usd / (mean hashrate_h_per_s over 7 days / 1e15)",
-    ),
+    )
+    .example("156 blocks of 3.20 BTC at 100,000 USD in a week whose mean hashrate is 858.99 EH/s: 499.2 * 100,000 / 858,993 = 58.1146 USD/PH/day, 156/144 = 1.083 times the 53.6442 of a day of 144 blocks.")
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_percentile_365d",
         "1",
@@ -243,7 +349,9 @@ pub const METRICS: &[Metric] = &[
         "levels-v1",
         "Mid-rank of the day's hashprice among the last 365 days, today included: 0 the lowest, 1 the highest.",
         "(days below + 0.5 * days equal) / days",
-    ),
+    )
+    .example("194 of 365 days lower, and one equal, which is the day itself: (194 + 0.5) / 365 = 0.5329.")
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_drawdown_365d",
         "1",
@@ -251,7 +359,9 @@ pub const METRICS: &[Metric] = &[
         "levels-v1",
         "How far the day's hashprice stands under its highest day of the last 365.",
         "1 - hashprice / max over 365 days",
-    ),
+    )
+    .example("60 USD/PH/day today and 100 on the highest day: 1 - 60 / 100 = 0.4.")
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_z_log_365d",
         "1",
@@ -259,7 +369,9 @@ pub const METRICS: &[Metric] = &[
         "levels-v1",
         "Standard deviations of the log of hashprice from its mean over 365 days (population deviation).",
         "(ln h - mean(ln h)) / sd(ln h)",
-    ),
+    )
+    .example("40 USD/PH/day, of which the log is 3.6889; mean of the logs 4.0, deviation 0.25: (3.6889 - 4.0) / 0.25 = -1.2445.")
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_z_robust_365d",
         "1",
@@ -267,7 +379,9 @@ pub const METRICS: &[Metric] = &[
         "levels-v1",
         "Distance of the log of hashprice from its median over 365 days, in units of 1.4826 times the median absolute deviation, which a few extreme days do not move.",
         "(ln h - median(ln h)) / (1.4826 * MAD(ln h))",
-    ),
+    )
+    .example("40 USD/PH/day, of which the log is 3.6889; median of the logs 4.0, median absolute deviation 0.2: (3.6889 - 4.0) / (1.4826 * 0.2) = -1.0492.")
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_change_7d",
         "1",
@@ -275,7 +389,9 @@ pub const METRICS: &[Metric] = &[
         "day",
         "Change of the day's hashprice against seven days before.",
         "h(t) / h(t-7) - 1",
-    ),
+    )
+    .example("45 USD/PH/day today and 60 seven days before: 45 / 60 - 1 = -0.25.")
+    .shown_at("/v1/hashprice"),
 ];
 
 #[cfg(test)]
@@ -293,6 +409,18 @@ mod tests {
             assert!(METRICS[..index].iter().all(|other| other.slug != metric.slug), "{} twice", metric.slug);
             assert_eq!(metric.formula.is_some(), metric.method().is_some(), "{}", metric.slug);
         }
+    }
+
+    #[test]
+    fn every_metric_has_a_family() {
+        let family = |slug: &'static str| Metric { slug, ..METRICS[0] }.family();
+        assert_eq!(family("difficulty"), Family::Network);
+        assert_eq!(family("difficulty_ribbon_compression"), Family::Difficulty);
+        assert_eq!(family("hashrate_h_per_s"), Family::Network);
+        assert_eq!(family("squeeze_score"), Family::Hashprice);
+        assert_eq!(family("miner_outflow_btc"), Family::Flows);
+        assert_eq!(family("capitulation_score"), Family::Composite);
+        assert_eq!(family("total_debt_usd"), Family::Issuers);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod import;
 mod ledger;
 mod misbehaviour;
 mod outage;
+mod pages;
 mod private_postgres;
 mod reference;
 mod schema;
