@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::header::LINK;
+use axum::http::header::{CONTENT_SECURITY_POLICY, LINK};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use moka::sync::Cache;
@@ -286,6 +287,10 @@ const X_SIMULATED: HeaderName = HeaderName::from_static("x-simulated");
 const X_SNAPSHOT_ID: HeaderName = HeaderName::from_static("x-snapshot-id");
 const X_STALE: HeaderName = HeaderName::from_static("x-stale");
 
+/// Our own pages: style and script are files of ours, and nothing else is loaded or run.
+pub const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
 /// Parameters that choose the form.
 const FORM_PARAMS: [&str; 2] = ["format", "flat"];
 
@@ -383,6 +388,52 @@ fn refuse_size(params: &Params) -> Result<(), Problem> {
     let Some(name) = SIZE_PARAMS.into_iter().find(|name| params.has(name)) else { return Ok(()) };
     let detail = format!("{name} is for charts; ask for one with the suffix .svg or format=svg.");
     Err(Problem::new(Code::ConflictingParameters, detail).at_parameter(name, "is for charts only"))
+}
+
+/// A page, or its text for agents: made of a view, and kept and sent as other answers are.
+pub struct Page {
+    pub body: String,
+    pub media_type: &'static str,
+    pub freshness: Freshness,
+}
+
+/// Answers with what `render` makes of a view; `key` names it among the pages of the view's snapshot.
+///
+/// # Errors
+/// Those of `render`.
+pub async fn answer_page(
+    state: &ApiState,
+    view: View,
+    key: &str,
+    request: &Parts,
+    render: impl FnOnce(&View) -> Result<Page, Problem> + Send + 'static,
+) -> Result<Response, Problem> {
+    let key = format!("page {key}");
+    let snapshot = Arc::clone(&view.snapshot);
+    let Answers(cache) = snapshot.answers.clone();
+    let cached = match cache.get(&key) {
+        Some(cached) => cached,
+        None => {
+            let rendering = tokio::task::spawn_blocking(move || {
+                cache.try_get_with(key, || Ok(Arc::new(render_page(&view, &render(&view)?))))
+            });
+            let cached = rendering.await.map_err(|error| Problem::internal(&error))?;
+            cached.map_err(|problem: Arc<Problem>| Arc::unwrap_or_clone(problem))?
+        }
+    };
+    // Readers of pages reload them by hand and then want the newest.
+    let facts = ResponseFacts { cache_control: "private, no-cache".to_owned(), extra: state_headers(state, &snapshot) };
+    Ok(respond(&cached.rendered, &request.headers, &request.method, &facts))
+}
+
+fn render_page(view: &View, page: &Page) -> Cached {
+    let mut extra = vec![(X_STALE, flag(page.freshness.is_stale(view.moment.at)))];
+    extra.extend(observed_until(&page.freshness));
+    if page.media_type.starts_with("text/html") {
+        extra.push((CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY)));
+    }
+    let facts = ContentFacts { media_type: page.media_type, last_modified: view.snapshot.instant, extra };
+    Cached { rendered: Arc::new(Rendered::new(page.body.clone(), facts)), freshness: page.freshness }
 }
 
 impl Question {

@@ -40,8 +40,8 @@ pub enum Need {
 pub fn need_of(path: &str) -> Need {
     match path {
         "/livez" | "/readyz" => Need::Nothing,
-        "/" | "/docs" | "/openapi.json" => Need::Allowance,
-        path if path.starts_with("/docs/") => Need::Allowance,
+        "/" | "/docs" | "/openapi.json" | "/llms.txt" => Need::Allowance,
+        path if path.starts_with("/docs/") || path.starts_with("/assets/") => Need::Allowance,
         _ => Need::Key(Scope::Read),
     }
 }
@@ -192,7 +192,16 @@ mod tests {
         for path in ["/livez/", "/livez/x", "/docsx", "//docs/", "/v1", "/v1/../docs/", "/%64ocs/", ""] {
             assert_eq!(need_of(path), Need::Key(Scope::Read), "{path}");
         }
-        for path in ["/", "/docs", "/docs/", "/docs/errors/stale", "/docs/metrics/price_usd", "/openapi.json"] {
+        for path in [
+            "/",
+            "/docs",
+            "/docs/",
+            "/docs/errors/stale",
+            "/docs/metrics/price_usd",
+            "/openapi.json",
+            "/llms.txt",
+            "/assets/x.css",
+        ] {
             assert_eq!(need_of(path), Need::Allowance, "{path}");
         }
     }

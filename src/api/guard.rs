@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use sqlx::PgPool;
@@ -54,6 +54,14 @@ impl Guard {
     /// How many requests were answered with each class of status: `2xx` and its number.
     pub fn answered(&self) -> impl Iterator<Item = (String, u64)> {
         (1..).zip(&self.answered).map(|(class, count)| (format!("{class}xx"), count.load(Ordering::Relaxed)))
+    }
+
+    /// Whether who sends these headers may read data. Pages that need no key themselves ask this before
+    /// they show values.
+    #[must_use]
+    pub fn may_read(&self, headers: &HeaderMap) -> bool {
+        let key = || self.keys.identify(headers).ok().flatten();
+        self.access == Access::Open || key().is_some_and(|key| allows(&key, Scope::Read))
     }
 
     fn count(&self, status: StatusCode) {

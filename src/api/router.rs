@@ -13,7 +13,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::answer::ApiState;
 use super::problem::{Code, Problem};
 use super::server::{ServerLimits, with_middleware};
-use super::{docs, health, openapi, v1};
+use super::{health, openapi, pages, v1};
 
 /// The whole service as it is put on a socket: the routes within the layers of [`super::server`].
 pub fn application(state: ApiState, limits: &ServerLimits) -> Router {
@@ -29,9 +29,13 @@ fn router(state: ApiState) -> Router {
         // The validator is a foreign host.
         .config(Config::default().validator_url("none"));
     documented
-        .route("/", get(docs::index))
-        .route("/docs/metrics/{metric}", get(docs::metric))
-        .route("/docs/errors/{code}", get(docs::error))
+        .route("/", get(pages::overview::index))
+        .route("/assets/{name}", get(pages::assets::asset))
+        .route("/docs/metrics", get(pages::metric::index))
+        .route("/docs/metrics.md", get(pages::agents::metrics_text))
+        .route("/docs/metrics/{metric}", get(pages::metric::metric))
+        .route("/docs/errors/{code}", get(pages::error))
+        .route("/llms.txt", get(pages::agents::overview))
         .with_state(state)
         .merge(console)
         .fallback(unknown_route)

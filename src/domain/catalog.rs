@@ -58,9 +58,71 @@ pub struct Metric {
     /// The largest factor between two successive values, up or down, that live sources are believed;
     /// `None` where any step may be real.
     pub largest_step: Option<f64>,
+    /// The formula with numbers in it, worked by hand or from the source.
+    pub worked_example: Option<&'static str>,
+    /// Where the formula comes from.
+    pub citation: Option<&'static str>,
+    /// The view that shows it beside what belongs to it: `/v1/hashprice`.
+    pub shown_at: Option<&'static str>,
+}
+
+/// What a metric is about; the order is that of lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    Network,
+    Hashprice,
+    Difficulty,
+    Flows,
+    Issuers,
+    Power,
+    Composite,
+}
+
+impl Family {
+    pub const ALL: [Self; 7] =
+        [Self::Network, Self::Hashprice, Self::Difficulty, Self::Flows, Self::Issuers, Self::Power, Self::Composite];
+
+    /// The name as a heading.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Network => "Network and price",
+            Self::Hashprice => "Hashprice",
+            Self::Difficulty => "Difficulty and issuance",
+            Self::Flows => "Flows of coins",
+            Self::Issuers => "Listed miners",
+            Self::Power => "Power",
+            Self::Composite => "Composite",
+        }
+    }
+
+    /// What the names of its metrics begin with, where they are not of the network.
+    const fn beginnings(self) -> &'static [&'static str] {
+        match self {
+            Self::Network => &["price_usd", "hashrate_", "difficulty", "block_count", "issuance_", "fees_", "supply_"],
+            Self::Hashprice => &["hashprice_", "squeeze_"],
+            Self::Difficulty => &["retarget_", "difficulty_ribbon_", "hash_ribbon_", "puell_", "thermocap_"],
+            Self::Flows => &["coinbase_spend_", "unspent_", "miner_", "outflow_", "mpi", "exchange_inflow_"],
+            Self::Issuers => &[],
+            Self::Power => &["power_price_", "mining_spark_"],
+            Self::Composite => &["capitulation_"],
+        }
+    }
 }
 
 impl Metric {
+    /// What the metric is about, by its name: the family with the longest beginning that fits. What
+    /// fits none is about the listed miners.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        let fitting = |family: Family| {
+            let beginnings = family.beginnings().iter().filter(|beginning| self.slug.starts_with(**beginning));
+            beginnings.map(|beginning| beginning.len()).max()
+        };
+        let best = Family::ALL.into_iter().filter_map(|family| Some((fitting(family)?, family))).max();
+        best.map_or(Family::Issuers, |(_, family)| family)
+    }
+
     /// The method id that goes with derived values.
     #[must_use]
     pub const fn method(&self) -> Option<&'static str> {
@@ -92,7 +154,19 @@ const fn raw(
     plausible: (f64, f64),
     definition: &'static str,
 ) -> Metric {
-    Metric { slug, unit, kind, origin: Origin::Raw, definition, formula: None, plausible, largest_step: None }
+    Metric {
+        slug,
+        unit,
+        kind,
+        origin: Origin::Raw,
+        definition,
+        formula: None,
+        plausible,
+        largest_step: None,
+        worked_example: None,
+        citation: None,
+        shown_at: None,
+    }
 }
 
 impl Metric {
@@ -101,7 +175,23 @@ impl Metric {
     const fn stepping(self, largest_step: f64) -> Self {
         Self { largest_step: Some(largest_step), ..self }
     }
+
+    const fn example(self, worked_example: &'static str) -> Self {
+        Self { worked_example: Some(worked_example), ..self }
+    }
+
+    const fn cited(self, citation: &'static str) -> Self {
+        Self { citation: Some(citation), ..self }
+    }
+
+    const fn shown_at(self, view: &'static str) -> Self {
+        Self { shown_at: Some(view), ..self }
+    }
 }
+
+/// Where the definition of hashprice and the average of its fees come from.
+const LUXOR: &str =
+    "Luxor, Hashrate Index documentation, \"Hashprice\", https://docs.luxor.tech/hashrateindex/hashprice";
 
 const fn derived(
     slug: &'static str,
@@ -120,6 +210,9 @@ const fn derived(
         formula: Some(formula),
         plausible: ANY,
         largest_step: None,
+        worked_example: None,
+        citation: None,
+        shown_at: None,
     }
 }
 
@@ -203,7 +296,10 @@ pub const METRICS: &[Metric] = &[
         "day",
         "Realised revenue of one petahash per second of hashrate over the UTC day, in US dollars.",
         "(issuance_btc + fees_btc) / (hashrate_h_per_s / 1e15) * price_usd",
-    ),
+    )
+    .example("144 blocks at difficulty 120e12 in a day are a hashrate of 858.99 EH/s. With 3.20 BTC for each block and a price of 100,000 USD: 460.8 BTC / 858,993 PH/s * 100,000 USD/BTC = 53.6442 USD/PH/day.")
+    .cited(LUXOR)
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_btc_per_ph_day",
         "BTC/PH/day",
@@ -211,7 +307,10 @@ pub const METRICS: &[Metric] = &[
         "day",
         "Realised revenue of one petahash per second of hashrate over the UTC day, in bitcoin.",
         "(issuance_btc + fees_btc) / (hashrate_h_per_s / 1e15)",
-    ),
+    )
+    .example("144 blocks at difficulty 120e12 in a day are a hashrate of 858.99 EH/s. With 3.20 BTC for each block: 460.8 BTC / 858,993 PH/s = 0.00053644 BTC/PH/day.")
+    .cited(LUXOR)
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_spot_usd_per_ph_day",
         "USD/PH/day",
@@ -219,7 +318,10 @@ pub const METRICS: &[Metric] = &[
         "spot_144",
         "Expected revenue of one petahash per second at the next block: its subsidy plus the mean fees of the last 144 blocks, at its difficulty.",
         "86400 * 1e15 * (subsidy + mean fees of 144 blocks) / (difficulty * 2^32) * price_usd",
-    ),
+    )
+    .example("Difficulty 120e12, subsidy and fees 3.20 BTC, price 100,000 USD: 86400 * 1e15 * 3.20 / (120e12 * 2^32) = 0.00053644 BTC/PH/day = 53.6442 USD/PH/day.")
+    .cited(LUXOR)
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_ma7_usd_per_ph_day",
         "USD/PH/day",
@@ -227,7 +329,9 @@ pub const METRICS: &[Metric] = &[
         "ma7",
         "Mean of the day's hashprice and the six days before.",
         "mean of hashprice_usd_per_ph_day over 7 days",
-    ),
+    )
+    .example("40, 41, 42, 43, 44, 45 and 46 USD/PH/day: their mean is 43 USD/PH/day.")
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_rev_hr7_usd_per_ph_day",
         "USD/PH/day",
@@ -235,7 +339,9 @@ pub const METRICS: &[Metric] = &[
         "rev_over_hr7",
         "The day's revenue over the mean hashrate of seven days. Luck does not cancel here: a day of 156 blocks reads 8.3 % high, so do not compare it with a vendor's spot index.",
         "(issuance_btc + fees_btc) * price_usd / (mean hashrate_h_per_s over 7 days / 1e15)",
-    ),
+    )
+    .example("156 blocks of 3.20 BTC at 100,000 USD in a week whose mean hashrate is 858.99 EH/s: 499.2 * 100,000 / 858,993 = 58.1146 USD/PH/day, 156/144 = 1.083 times the 53.6442 of a day of 144 blocks.")
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_percentile_365d",
         "1",
@@ -243,7 +349,9 @@ pub const METRICS: &[Metric] = &[
         "levels-v1",
         "Mid-rank of the day's hashprice among the last 365 days, today included: 0 the lowest, 1 the highest.",
         "(days below + 0.5 * days equal) / days",
-    ),
+    )
+    .example("194 of 365 days lower, and one equal, which is the day itself: (194 + 0.5) / 365 = 0.5329.")
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_drawdown_365d",
         "1",
@@ -251,7 +359,9 @@ pub const METRICS: &[Metric] = &[
         "levels-v1",
         "How far the day's hashprice stands under its highest day of the last 365.",
         "1 - hashprice / max over 365 days",
-    ),
+    )
+    .example("60 USD/PH/day today and 100 on the highest day: 1 - 60 / 100 = 0.4.")
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_z_log_365d",
         "1",
@@ -259,7 +369,9 @@ pub const METRICS: &[Metric] = &[
         "levels-v1",
         "Standard deviations of the log of hashprice from its mean over 365 days (population deviation).",
         "(ln h - mean(ln h)) / sd(ln h)",
-    ),
+    )
+    .example("40 USD/PH/day, of which the log is 3.6889; mean of the logs 4.0, deviation 0.25: (3.6889 - 4.0) / 0.25 = -1.2445.")
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_z_robust_365d",
         "1",
@@ -267,7 +379,9 @@ pub const METRICS: &[Metric] = &[
         "levels-v1",
         "Distance of the log of hashprice from its median over 365 days, in units of 1.4826 times the median absolute deviation, which a few extreme days do not move.",
         "(ln h - median(ln h)) / (1.4826 * MAD(ln h))",
-    ),
+    )
+    .example("40 USD/PH/day, of which the log is 3.6889; median of the logs 4.0, median absolute deviation 0.2: (3.6889 - 4.0) / (1.4826 * 0.2) = -1.0492.")
+    .shown_at("/v1/hashprice"),
     derived(
         "hashprice_change_7d",
         "1",
@@ -275,7 +389,9 @@ pub const METRICS: &[Metric] = &[
         "day",
         "Change of the day's hashprice against seven days before.",
         "h(t) / h(t-7) - 1",
-    ),
+    )
+    .example("45 USD/PH/day today and 60 seven days before: 45 / 60 - 1 = -0.25.")
+    .shown_at("/v1/hashprice"),
     derived(
         "squeeze_score",
         "points",
@@ -283,7 +399,9 @@ pub const METRICS: &[Metric] = &[
         "squeeze-v1",
         "How hard hashprice presses on miners, 0 to 100: their margins (half), the speed of its fall (three tenths) and its level among a year (two tenths), for nine reference fleets around the network's published average efficiency.",
         "100 * (0.5 * mean over fleets of clamp((0.40 - gross margin) / 0.40) + 0.3 * clamp(ln(max(x, 30 d) / median(x, 3 d)) / ln(1 / 0.6)) + 0.2 * (1 - percentile of hashprice over 365 d)), x = hashprice without fees",
-    ),
+    )
+    .example("Margin part 0.8, speed part 0.6, level part 0.9: 100 * (0.5 * 0.8 + 0.3 * 0.6 + 0.2 * 0.9) = 76. Hashprice 43.33 USD/PH/day at 19 J/TH and 45 USD/MWh: hashcost 19 * 0.024 * 45 = 20.52, gross margin 52.64 %, so no pressure.")
+    .shown_at("/v1/hashprice/squeeze"),
     derived(
         "retarget_estimate_change",
         "1",
@@ -291,7 +409,10 @@ pub const METRICS: &[Metric] = &[
         "retarget-days-v1",
         "Expected change of difficulty at the next retarget, as it stood at the end of the day: 0.02 is two percent up. From daily counts of blocks, so instants are estimates within their days; the view /v1/difficulty uses block headers where it has them.",
         "1209600 / (e + (2015 - k) * mean interval) - 1, k intervals in e seconds since the epoch began; below 504 of them the last of the epoch before help, at today's difficulty",
-    ),
+    )
+    .example("1000 intervals in 590,000 s: the epoch ends after 590,000 + 1015 * 590 = 1,188,850 s, and 1,209,600 / 1,188,850 - 1 = +1.745 %, plus or minus 2.24 %.")
+    .cited("Bitcoin Core, src/pow.cpp; the borrowed intervals as in mempool, backend/src/api/difficulty-adjustment.ts")
+    .shown_at("/v1/difficulty"),
     derived(
         "difficulty_ribbon_compression",
         "1",
@@ -299,7 +420,10 @@ pub const METRICS: &[Metric] = &[
         "ribbon-v1",
         "How narrow the difficulty ribbon is: the spread of eight averages of difficulty over 9 to 200 days. Under 0.05 difficulty has stalled or fallen; calm growth compresses it too.",
         "population sd / mean of the 9, 14, 25, 40, 60, 90, 128 and 200 day means of difficulty",
-    ),
+    )
+    .example("Averages of 218.62, 218.18, 212.93, 211.63, 212.16, 208.84, 203.18 and 189.54 (1e9): mean 209.38, deviation 8.806, compression 0.0421.")
+    .cited("Willy Woo's difficulty ribbon, as Glassnode publishes its compression")
+    .shown_at("/v1/difficulty"),
     derived(
         "hash_ribbon_sma30_h_per_s",
         "H/s",
@@ -307,7 +431,10 @@ pub const METRICS: &[Metric] = &[
         "hash-ribbons-v1",
         "Mean network hashrate of 30 days: the short hash ribbon.",
         "mean of hashrate_h_per_s over 30 days",
-    ),
+    )
+    .example("30 days of which the first 15 have 700 EH/s and the others 710: 705 EH/s.")
+    .cited("Charles Edwards, Hash Ribbons, https://capriole.com/hash-ribbons-bitcoin-bottoms")
+    .shown_at("/v1/hash-ribbons"),
     derived(
         "hash_ribbon_sma60_h_per_s",
         "H/s",
@@ -315,7 +442,10 @@ pub const METRICS: &[Metric] = &[
         "hash-ribbons-v1",
         "Mean network hashrate of 60 days: the long hash ribbon.",
         "mean of hashrate_h_per_s over 60 days",
-    ),
+    )
+    .example("60 days of which the first 30 have 690 EH/s and the others 705: 697.5 EH/s.")
+    .cited("Charles Edwards, Hash Ribbons, https://capriole.com/hash-ribbons-bitcoin-bottoms")
+    .shown_at("/v1/hash-ribbons"),
     derived(
         "hash_ribbon_depth",
         "1",
@@ -323,7 +453,10 @@ pub const METRICS: &[Metric] = &[
         "hash-ribbons-v1",
         "How far the 30-day mean of hashrate stands over the 60-day one; negative while miners switch off.",
         "30-day mean / 60-day mean - 1",
-    ),
+    )
+    .example("1,485,351 TH/s over 30 days and 1,486,453 over 60: 1,485,351 / 1,486,453 - 1 = -0.00074, an inversion.")
+    .cited("Charles Edwards, Hash Ribbons, https://capriole.com/hash-ribbons-bitcoin-bottoms")
+    .shown_at("/v1/hash-ribbons"),
     derived(
         "puell_multiple",
         "1",
@@ -331,7 +464,9 @@ pub const METRICS: &[Metric] = &[
         "puell-v1",
         "What the day's new coins are worth against the mean of a year: no fees, no smoothing. It halves at a halving and recovers over 365 days by arithmetic alone.",
         "issuance_btc * price_usd / its mean over 365 days, today included",
-    ),
+    )
+    .example("450 BTC at 60,000 USD are 27 million USD; against a mean of 36 million over the year: 27 / 36 = 0.75.")
+    .cited("David Puell's multiple, https://academy.glassnode.com/indicators/coin-issuance/puell-multiple"),
     derived(
         "puell_halving_adjusted",
         "1",
@@ -339,7 +474,8 @@ pub const METRICS: &[Metric] = &[
         "puell-adjusted-v1",
         "The Puell multiple as if the subsidy had been today's for the whole year, so that halvings do not show.",
         "block_count * price_usd / its mean over 365 days, today included",
-    ),
+    )
+    .example("144 blocks at 60,000 USD are 8.64 million; against a mean of 5.76 million over the year: 1.5, where the plain multiple reads 0.75 because the subsidy halved."),
     derived(
         "thermocap_usd",
         "USD",
@@ -347,7 +483,9 @@ pub const METRICS: &[Metric] = &[
         "thermocap-v1",
         "What all coins were worth when they were mined: the sum of each day's issuance at its price, from the first priced day (2010-07-18). Null after a hole until it is filled.",
         "sum of issuance_btc * price_usd from 2010-07-18",
-    ),
+    )
+    .example("50 BTC at 2 USD on the first day and 25 BTC at 4 USD on the second: 100 + 100 = 200 USD.")
+    .cited("Thermocap, https://academy.santiment.net/metrics/thermocap"),
     derived(
         "thermocap_multiple",
         "1",
@@ -355,7 +493,9 @@ pub const METRICS: &[Metric] = &[
         "thermocap-v1",
         "Market value of all coins against what they were worth when they were mined.",
         "supply_btc * price_usd / thermocap_usd",
-    ),
+    )
+    .example("Coins worth 1,500 USD against a thermocap of 200 USD: 7.5.")
+    .cited("Thermocap, https://academy.santiment.net/metrics/thermocap"),
 ];
 
 #[cfg(test)]
@@ -373,6 +513,18 @@ mod tests {
             assert!(METRICS[..index].iter().all(|other| other.slug != metric.slug), "{} twice", metric.slug);
             assert_eq!(metric.formula.is_some(), metric.method().is_some(), "{}", metric.slug);
         }
+    }
+
+    #[test]
+    fn every_metric_has_a_family() {
+        let family = |slug: &'static str| Metric { slug, ..METRICS[0] }.family();
+        assert_eq!(family("difficulty"), Family::Network);
+        assert_eq!(family("difficulty_ribbon_compression"), Family::Difficulty);
+        assert_eq!(family("hashrate_h_per_s"), Family::Network);
+        assert_eq!(family("squeeze_score"), Family::Hashprice);
+        assert_eq!(family("miner_outflow_btc"), Family::Flows);
+        assert_eq!(family("capitulation_score"), Family::Composite);
+        assert_eq!(family("total_debt_usd"), Family::Issuers);
     }
 
     #[test]

@@ -26,7 +26,7 @@ async fn a_series_is_a_picture_by_suffix_format_and_accept() {
         svg.contains(">price_usd, USD</title>") && svg.contains("60 values from 2020-01-01 to 2020-02-29"),
         "{svg}"
     );
-    for words in ["Source coinmetrics · observed until 2020-03-01 · STALE since", "known as of", "· snapshot "] {
+    for words in ["Source coinmetrics · observed until 2020-03-01 · STALE since", "Known as of", "· snapshot "] {
         assert!(svg.contains(words), "{words}");
     }
     assert_eq!(api.get("/v1/series/price_usd?format=svg").await.body, by_suffix.body);

@@ -13,6 +13,7 @@ mod import;
 mod ledger;
 mod misbehaviour;
 mod outage;
+mod pages;
 mod private_postgres;
 mod prometheus;
 mod reference;

@@ -527,7 +527,10 @@ async fn hash_ribbons_have_the_events_of_the_author() {
     // On the day after, from what was known then: whether the inversion only flickered is open for three days.
     let recovered = "/v1/hash-ribbons/events?start=2016-08-22&end=2016-08-23";
     let known = api.json(&format!("{recovered}&as_of=2016-08-24")).await;
-    assert_eq!((&known["data"][0]["event"], &known["data"][0]["merged"]), (&"recovered".into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&known["data"][0]["event"], &known["data"][0]["merged"]),
+        (&"recovered".into(), &serde_json::Value::Null)
+    );
     let settled = api.json(&format!("{recovered}&as_of=2016-08-28")).await;
     assert_eq!(settled["data"][0]["merged"], false);
     let before = api.json("/v1/hash-ribbons/events?start=2016-09-01&as_of=2016-09-05").await;

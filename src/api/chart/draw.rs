@@ -483,7 +483,7 @@ fn plot_of(chart: &Chart, header: f64, width: f64, height: f64) -> Plot {
     let span = chart.span.or(of_lines).unwrap_or((Timestamp::MIN, Timestamp::MIN));
     let bottom = height - 28.0;
     // The unit stands above the plot.
-    let top = (header + 22.0).min(bottom - 20.0);
+    let top = (header + 28.0).min(bottom - 20.0);
     let inside = |at: Timestamp| span.0 <= at && at <= span.1;
     let values = || {
         let all = chart.lines.iter().flat_map(|line| values_of(line, chart.scale));

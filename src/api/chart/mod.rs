@@ -8,7 +8,7 @@
 //! light colours as attributes as well, for readers of SVG that know no CSS.
 
 mod draw;
-mod scale;
+pub mod scale;
 mod thin;
 
 use super::params::Params;
@@ -206,6 +206,15 @@ impl Chart {
         self
     }
 
+    /// Shows the whole stretch from `start` on, though it may have no values at its ends: to `end`, or to
+    /// the moment of the view, which knows nothing of later. Without `start` that of the lines.
+    #[must_use]
+    pub fn with_span(mut self, start: Option<Timestamp>, end: Option<Timestamp>, view: &View) -> Self {
+        let last = end.map_or(view.moment.at, |end| end.min(view.moment.at));
+        self.span = start.map(|start| (start, last)).filter(|(start, last)| start < last);
+        self
+    }
+
     #[must_use]
     pub const fn with_size(mut self, size: Size) -> Self {
         self.size = size;
@@ -239,8 +248,8 @@ fn captions(meta: &Meta, view: &View) -> Vec<String> {
         None => " · STALE".to_owned(),
     };
     let known = match view.knowledge {
-        Knowledge::Recorded => "as recorded here at",
-        Knowledge::Latest | Knowledge::Hindsight | Knowledge::AsOf => "known as of",
+        Knowledge::Recorded => "As recorded here at",
+        Knowledge::Latest | Knowledge::Hindsight | Knowledge::AsOf => "Known as of",
     };
     let moment = view.moment;
     vec![

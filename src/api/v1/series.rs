@@ -278,7 +278,7 @@ fn one(question: &Question) -> Result<Content, Problem> {
     };
     let freshness = series.freshness();
     let meta = meta_of(wanted, view, &freshness, sources_of(&rows));
-    let chart = is_drawn.then(|| draw(wanted, &rows, vintage, &meta, view));
+    let chart = is_drawn.then(|| draw(wanted, &rows, vintage, &meta, view).with_span(page.start, page.end, view));
     if page.descending {
         rows.reverse();
     }
@@ -291,6 +291,36 @@ fn one(question: &Question) -> Result<Content, Problem> {
         data = Box::new(Charted { data, chart });
     }
     Ok(Content { data, meta, freshness, next_cursor })
+}
+
+/// A stretch of a series with what belongs to it, as pages show it.
+pub struct Stretch {
+    /// The rows that begin in the stretch, ascending.
+    pub rows: Vec<Row>,
+    /// The newest row with a value, wherever the stretch ends.
+    pub newest: Option<Row>,
+    pub freshness: Freshness,
+    pub meta: Meta,
+    pub chart: Chart,
+}
+
+/// The rows of a series that begin in `[start, end)`, as `/v1/series/{metric}` has them.
+///
+/// # Errors
+/// None for the newest versions of the periods.
+pub fn read_stretch(
+    view: &View,
+    wanted: Wanted<'_>,
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+) -> Result<Stretch, Problem> {
+    let material = Material::gather(view, wanted);
+    let series = material.series();
+    let rows = series.rows(&series.periods(start, end), Vintage::Latest)?;
+    let freshness = series.freshness();
+    let meta = meta_of(wanted, view, &freshness, sources_of(&rows));
+    let chart = draw(wanted, &rows, Vintage::Latest, &meta, view).with_span(start, end, view);
+    Ok(Stretch { rows, newest: series.newest(), freshness, meta, chart })
 }
 
 /// The chart of some rows, ascending. All versions are two lines: each period's first, and its last.

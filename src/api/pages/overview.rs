@@ -1,0 +1,201 @@
+//! `/`: the newest values, three charts, the sources, and the list of metrics.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse as _, Response};
+
+use super::metric::{FamilyList, families};
+use super::{Frame, Picture, Reader, page, still};
+use crate::api::answer::{ApiState, Page, answer_page};
+use crate::api::chart::scale::say_value;
+use crate::api::chart::{Band, Chart};
+use crate::api::problem::Problem;
+use crate::api::readings::{Material, Wanted, known_metric};
+use crate::api::v1::series::read_stretch;
+use crate::api::v1::sources::source_states;
+use crate::api::view::{Freshness, View};
+use crate::domain::observation::Resolution;
+use crate::domain::time::{Span, Timestamp};
+
+/// How a value of the strip is worded.
+#[derive(Clone, Copy)]
+enum Wording {
+    /// With its unit.
+    Value,
+    /// A change, with its sign.
+    Change,
+    /// A share or a rank.
+    Share,
+}
+
+/// The strip: metric, label, wording.
+const STRIP: [(&str, &str, Wording); 6] = [
+    ("hashprice_usd_per_ph_day", "Hashprice", Wording::Value),
+    ("hashprice_change_7d", "Hashprice, change in 7 days", Wording::Change),
+    ("hashprice_percentile_365d", "Hashprice, rank in a year", Wording::Share),
+    ("price_usd", "Price of a bitcoin", Wording::Value),
+    ("hashrate_h_per_s", "Hashrate", Wording::Value),
+    ("difficulty", "Difficulty", Wording::Value),
+];
+
+/// The charts below the one of hashprice.
+const CHARTS: [(&str, &str); 2] = [("difficulty", "Difficulty"), ("hashrate_h_per_s", "Hashrate")];
+
+/// How far back the charts go.
+const A_YEAR: Span = Span::DAY.times(365);
+
+#[derive(Template)]
+#[template(path = "index.html")]
+struct IndexPage {
+    frame: Frame,
+    hidden: Option<&'static str>,
+    values: Option<Values>,
+    families: Vec<FamilyList>,
+}
+
+struct Values {
+    strip: Vec<Tile>,
+    charts: Vec<Shown>,
+    sources: Vec<SourceRow>,
+    known_as_of: String,
+    snapshot: i64,
+}
+
+/// One newest value.
+struct Tile {
+    slug: &'static str,
+    label: &'static str,
+    value: String,
+    unit: String,
+    date: String,
+    stale: bool,
+}
+
+/// A chart and the metric that it is of.
+struct Shown {
+    slug: &'static str,
+    title: &'static str,
+    picture: Picture,
+}
+
+struct SourceRow {
+    source: String,
+    state: &'static str,
+    detail: String,
+    observed_until: String,
+    stale: bool,
+}
+
+/// `/`: what is here.
+pub async fn index(State(state): State<ApiState>, parts: Parts) -> Response {
+    let reader = Reader::of(&state, &parts);
+    match answer(&state, reader, &parts).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn answer(state: &ApiState, reader: Reader, request: &Parts) -> Result<Response, Problem> {
+    let Reader { shown, hidden, simulated, origin: _ } = reader;
+    let made = IndexPage { frame: Frame::of(simulated), hidden: Some(hidden), values: None, families: families() };
+    let Some(snapshot) = shown else { return Ok(still(&made)) };
+    let ledger = state.published.ledger.facts();
+    // The ledger changes without a snapshot, once a second at most; the page says what it read.
+    let sources: Vec<SourceRow> = source_states(&snapshot, ledger.as_deref()).into_iter().map(SourceRow::of).collect();
+    let key = sources.iter().map(|row| format!("{} {} {}", row.source, row.state, row.detail)).collect::<String>();
+    let key = format!("/ {}", blake3::hash(key.as_bytes()).to_hex());
+    let bands = Vec::new();
+    answer_page(state, View::of_snapshot(snapshot), &key, request, move |view| fill(made, view, sources, bands)).await
+}
+
+/// The page with values; `bands` are shaded in the chart of hashprice.
+fn fill(made: IndexPage, view: &View, sources: Vec<SourceRow>, bands: Vec<Band>) -> Result<Page, Problem> {
+    let mut freshness: Option<Freshness> = None;
+    let mut strip = Vec::new();
+    for (slug, label, wording) in STRIP {
+        let (tile, of_tile) = tile(view, slug, label, wording)?;
+        freshness = Some(freshness.map_or(of_tile, |all| all.and(of_tile)));
+        strip.push(tile);
+    }
+    let shown = |slug, title, chart: &Chart| Ok::<_, Problem>(Shown { slug, title, picture: Picture::of(chart)? });
+    let mut charts = vec![shown("hashprice_usd_per_ph_day", "Hashprice", &hashprice_chart(view, bands)?)?];
+    for (slug, title) in CHARTS {
+        charts.push(shown(slug, title, &year_of(view, slug, title)?)?);
+    }
+    let moment = view.moment;
+    let values = Values { strip, charts, sources, known_as_of: moment.at.to_string(), snapshot: moment.batch };
+    page(&IndexPage { hidden: None, values: Some(values), ..made }, freshness.unwrap_or_default())
+}
+
+/// A year of hashprice; `bands` shade stretches of time, such as those of a squeeze.
+///
+/// # Errors
+/// None for a metric of the catalog.
+pub fn hashprice_chart(view: &View, bands: Vec<Band>) -> Result<Chart, Problem> {
+    Ok(year_of(view, "hashprice_usd_per_ph_day", "Hashprice")?.with_bands(bands))
+}
+
+/// The last 365 days of a metric of the network, up to the moment of the view.
+fn year_of(view: &View, slug: &str, title: &str) -> Result<Chart, Problem> {
+    let wanted = Wanted { metric: known_metric(slug)?, subject: "btc", source: None, resolution: Resolution::Day };
+    let stretch = read_stretch(view, wanted, Some(view.moment.at.minus(A_YEAR)), None)?;
+    Ok(Chart { title: format!("{title}, 1 year"), ..stretch.chart })
+}
+
+fn tile(view: &View, slug: &str, label: &'static str, wording: Wording) -> Result<(Tile, Freshness), Problem> {
+    let metric = known_metric(slug)?;
+    let material = Material::gather(view, Wanted { metric, subject: "btc", source: None, resolution: Resolution::Day });
+    let series = material.series();
+    let freshness = series.freshness();
+    let newest = series.newest();
+    let value = newest.as_ref().and_then(|row| row.value);
+    let said = value.map_or_else(|| "none".to_owned(), |value| wording.say(value, metric.unit));
+    let (value, unit) = said.split_once(' ').unwrap_or((&said, ""));
+    let tile = Tile {
+        slug: metric.slug,
+        label,
+        value: value.to_owned(),
+        unit: unit.to_owned(),
+        date: newest.map(|row| row.start.day().to_string()).unwrap_or_default(),
+        stale: freshness.is_stale(view.moment.at),
+    };
+    Ok((tile, freshness))
+}
+
+impl Wording {
+    fn say(self, value: f64, unit: &str) -> String {
+        match self {
+            Self::Value => say_value(value, unit),
+            // A minus sign, not a hyphen.
+            Self::Change => format!("{:+.1} %", value * 100.0).replace('-', "\u{2212}"),
+            Self::Share => format!("{:.0} %", value * 100.0),
+        }
+    }
+}
+
+impl SourceRow {
+    fn of(state: crate::api::v1::sources::SourceState) -> Self {
+        let shown = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+        Self {
+            state: state.health.state.unwrap_or("not read here"),
+            detail: state.health.detail.or(state.health.reason).unwrap_or_default(),
+            observed_until: shown(state.observed_until.map(|at| at.0)),
+            stale: state.stale,
+            source: state.source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_changes_are_in_percent() {
+        assert_eq!(Wording::Change.say(-0.035_398, "1"), "\u{2212}3.5 %");
+        assert_eq!(Wording::Change.say(0.1, "1"), "+10.0 %");
+        assert_eq!(Wording::Share.say(0.5329, "1"), "53 %");
+        assert_eq!(Wording::Value.say(7.5e20, "H/s"), "750 EH/s");
+    }
+}
