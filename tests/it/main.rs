@@ -6,6 +6,7 @@ mod auth;
 mod chaos;
 mod chart;
 mod crash;
+mod economics;
 mod facts;
 mod harness;
 mod headers;

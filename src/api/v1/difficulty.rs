@@ -220,6 +220,19 @@ fn next_retarget(standing: &Standing) -> Option<Retarget> {
     })
 }
 
+/// What is expected of the next retarget, as known in a view: the change as a fraction and, where there is
+/// one, its standard deviation, and how it is drawn.
+#[must_use]
+pub fn expected_retarget(
+    view: &View,
+    history: &NetworkHistory<'_>,
+    network: &NetworkView<'_, '_>,
+) -> Option<(Estimate, Retarget)> {
+    let standing = standing_of(view, history, network, None)?;
+    let drawn = next_retarget(&standing)?;
+    Some((standing.estimate.ok()?, drawn))
+}
+
 /// Headers say it exactly and at once, so they come first; a chain of days serves where there are none,
 /// or where it is further.
 fn standing_of(

@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use super::shapes::Meta;
 use crate::api::chart::{Band, BandClass, Chart, Line, LineClass, Marker};
+use crate::api::problem::Problem;
+use crate::api::readings::{each_source, freshness_of, known_metric};
 use crate::api::view::View;
 use crate::domain::indicators::ribbons::RibbonEventKind;
 use crate::domain::indicators::squeeze::SqueezeState;
@@ -30,6 +32,25 @@ impl<'v, 'h, 'a> Scene<'v, 'h, 'a> {
     pub fn until(view: &'v View, network: &'v NetworkView<'h, 'a>, last: Option<usize>) -> Self {
         let end = last.map_or(network.every_day().end, |last| last + 1);
         Self { view, network, days: end.saturating_sub(PICTURE_DAYS)..end }
+    }
+
+    /// The days of a picture of the newest so many days.
+    #[must_use]
+    pub fn newest(view: &'v View, network: &'v NetworkView<'h, 'a>, days: usize) -> Self {
+        let end = network.every_day().end;
+        Self { view, network, days: end.saturating_sub(days)..end }
+    }
+
+    /// What a picture of a metric says of its values: their sources, and how fresh they are.
+    ///
+    /// # Errors
+    /// None for a metric of the catalog.
+    pub fn meta(&self, metric: NetworkMetric) -> Result<Meta, Problem> {
+        let source = self.days.clone().rev().map(|day| self.network.source(metric, day));
+        let source: Vec<String> = source.filter(|source| !source.is_empty()).take(1).collect();
+        let freshness = freshness_of(self.network.groups_of(metric));
+        let sources = each_source(source.iter().map(String::as_str));
+        Ok(Meta::of(Some(known_metric(metric.slug())?), Some("btc"), self.view, &freshness, sources))
     }
 
     fn chart(&self, title: &str, unit: &str, meta: &Meta) -> Chart {

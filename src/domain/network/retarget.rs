@@ -61,6 +61,9 @@ impl Heights {
 impl NetworkView<'_, '_> {
     fn heights(&self) -> &Heights {
         self.heights.get_or_init(|| {
+            if self.days().is_empty() {
+                return Heights(Vec::new());
+            }
             let first = self.days().start;
             let is_cut_by_median = self.group(Input::BlockCount.group()).source(first) == Some(BY_MEDIAN_TIME);
             let offset = if is_cut_by_median { COINMETRICS_OFFSET } else { HEADER_TIME_OFFSET };
