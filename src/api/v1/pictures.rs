@@ -123,11 +123,16 @@ impl<'v, 'h, 'a> Scene<'v, 'h, 'a> {
     pub fn difficulty(&self, meta: &Meta, next: Option<Retarget>) -> Chart {
         let line = self.line("difficulty, daily", LineClass::First, |day| self.network.difficulty(day));
         let mut chart = self.chart("Difficulty", "1", meta).with_line(line);
+        // A source may show the last days alone: then they get all of the room.
+        let first = self.days.clone().find(|&day| self.network.difficulty(day).is_some());
+        if let (Some(first), Some((_, end))) = (first, chart.span) {
+            chart.span = Some((self.network.date_of(first).start(), end));
+        }
         if let Some(next) = next {
             let flat = |difficulty| vec![(next.now, Some(difficulty)), (next.at, Some(difficulty))];
             let step =
                 |label: &str, class, difficulty| Line { label: label.to_owned(), points: flat(difficulty), class };
-            chart.span = self.span().map(|(from, to)| (from, to.max(next.at.plus(Span::DAY))));
+            chart.span = chart.span.map(|(from, to)| (from, to.max(next.at.plus(Span::DAY))));
             chart = chart.with_line(step("estimate of the next", LineClass::Second, next.difficulty));
             if let Some((low, high)) = next.band {
                 chart = chart.with_line(step("one sigma lower", LineClass::Reference, low)).with_line(step(

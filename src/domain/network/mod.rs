@@ -235,6 +235,7 @@ fn revision(known: &KnownTimes, first: &FirstServed, day: usize) -> usize {
 mod tests {
     use super::super::append::withdrawal;
     use super::super::catalog::find_metric;
+    use super::super::indicators::squeeze::Fleet;
     use super::super::observation::{Basis, Reading, SeriesKey, StoredRow, Version};
     use super::super::rules::{SourceRules, SourceRulesVersion};
     use super::super::time::Span;
@@ -342,6 +343,9 @@ mod tests {
             assert_eq!(seen.rows(metric, days.clone()), expected.rows(metric, days), "{metric:?}");
         }
         assert_eq!(seen.hash_ribbon_events(), expected.hash_ribbon_events());
+        let fleet = Fleets::Own(Fleet { efficiency_j_per_th: 30.0, power_usd_per_mwh: 50.0 });
+        let days = expected.every_day();
+        assert_eq!(seen.squeeze_days(fleet)[days.clone()], expected.squeeze_days(fleet)[days]);
     }
 
     #[test]

@@ -46,12 +46,16 @@ impl NetworkView<'_, '_> {
             let means = |column, length| self.days().map(|day| self.mean(column, day, length).ok()).collect::<Vec<_>>();
             let [short, long] = HASHRATE_DAYS.map(|length| means(Column::Hashrate, length));
             let [price_short, price_long] = PRICE_DAYS.map(|length| means(Column::Price, length));
-            let walked = ribbons::hash_ribbons(&RibbonAverages {
-                sma30: &short,
+            // Days that nothing is known of yet do not pass: what waits for some days waits for these.
+            let known = short.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+            let mut walked = ribbons::hash_ribbons(&RibbonAverages {
+                sma30: &short[..known],
                 sma60: &long,
                 price_sma10: &price_short,
                 price_sma20: &price_long,
             });
+            walked.states.resize(short.len(), None);
+            walked.days_in_state.resize(short.len(), 0);
             RibbonWalk { short, long, walked }
         })
     }
@@ -84,13 +88,5 @@ impl NetworkView<'_, '_> {
             source: self.source_of(PRICE_AND_HASHRATE, event.day),
         };
         self.ribbon_walk().walked.events.iter().map(row).collect()
-    }
-
-    /// The inversions as they are shown: first and last day of each, flickers joined.
-    #[must_use]
-    pub fn merged_inversions(&self) -> Vec<(Day, Option<Day>)> {
-        let day = |index| self.history.day(index);
-        let spells = &self.ribbon_walk().walked.merged_inversions;
-        spells.iter().map(|spell| (day(spell.start), spell.last_recovery.map(day))).collect()
     }
 }

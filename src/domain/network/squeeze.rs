@@ -4,7 +4,6 @@ use super::metric::NetworkMetric;
 use super::view::{Column, NetworkView};
 use crate::domain::indicators::squeeze::{self, Fleet, SPEED_DAYS, SqueezeDay, SqueezeReading, reference_fleets};
 use crate::domain::indicators::statistics::{Missing, Scratch};
-use crate::domain::time::Day;
 
 /// Whose margins the score looks at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,19 +42,16 @@ impl NetworkView<'_, '_> {
         }
     }
 
-    /// State and thresholds of every day of the view, which must hold the history from its first day.
+    /// State and thresholds of every day of the view, which must hold the history from its first day. A
+    /// state is not carried on behind the newest score.
     #[must_use]
     pub fn squeeze_days(&self, fleets: Fleets) -> Vec<SqueezeDay> {
         let score = |day| self.squeeze(fleets, day).ok().map(|reading| reading.score);
-        squeeze::walk(&self.days().map(score).collect::<Vec<_>>())
-    }
-
-    /// First and last day of each spell of the state `squeeze`, for the reference fleets.
-    #[must_use]
-    pub fn squeeze_spells(&self) -> Vec<(Day, Day)> {
-        let states: Vec<_> = self.squeeze_days(Fleets::Reference).iter().map(|day| day.state).collect();
-        let day = |index| self.history.day(index);
-        squeeze::spells(&states).iter().map(|spell| (day(spell.first), day(spell.last))).collect()
+        let scores: Vec<Option<f64>> = self.days().map(score).collect();
+        let known = scores.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let mut days = squeeze::walk(&scores[..known]);
+        days.resize(scores.len(), SqueezeDay::default());
+        days
     }
 
     pub(super) fn squeeze_score(&self, day: usize, scratch: &mut Scratch) -> Result<f64, Missing> {
