@@ -299,7 +299,7 @@ mod tests {
                 for row in history.first_rows(metric, 0..history.days(), moment) {
                     let day = history.index_of(row.start.day());
                     // Whole views are slow, so one in seven days is enough.
-                    if day % 7 != 0 {
+                    if !day.is_multiple_of(7) {
                         continue;
                     }
                     let then = Moment { at: row.known_at.unwrap(), ..moment };
