@@ -3,6 +3,7 @@
 mod api;
 mod append;
 mod auth;
+mod browser;
 mod chaos;
 mod chart;
 mod crash;
@@ -15,6 +16,7 @@ mod pages;
 mod private_postgres;
 mod reference;
 mod schema;
+mod snippets;
 mod spot;
 mod tidy;
 mod upstream;
