@@ -91,9 +91,11 @@ fn head(chart: &Chart, style: Option<&str>, (width, height): (i32, i32)) -> Stri
     // Names within a page must not repeat; a narrow picture stands beside the wide one.
     let hash = blake3::hash(format!("{title}\n{description}\n{width} {height}").as_bytes()).to_hex();
     let id = &hash[..10];
+    // Within a page it is known what it is.
+    let namespace = if style.is_some() { " xmlns=\"http://www.w3.org/2000/svg\"" } else { "" };
     let mut head = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" role=\"img\" aria-labelledby=\"t{id} d{id}\" \
-         width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\">\n<title id=\"t{id}\">",
+        "<svg{namespace} class=\"chart\" role=\"img\" aria-labelledby=\"t{id} d{id}\" width=\"{}\" height=\"{}\" \
+         viewBox=\"0 0 {width} {height}\">\n<title id=\"t{id}\">",
         chart.size.width(),
         chart.size.height(),
     );
@@ -558,7 +560,8 @@ mod tests {
         ));
         assert!(svg.contains("prefers-color-scheme:dark") && svg.trim_end().ends_with("</svg>"));
         assert!(!svg.contains("SIMULATED"));
-        assert!(!draw(&chart(&[]), None).unwrap().contains("<style"));
+        let inline = draw(&chart(&[]), None).unwrap();
+        assert!(inline.starts_with("<svg class=\"chart\"") && !inline.contains("<style"), "{inline}");
         assert!(draw(&chart(&[None]), None).unwrap().contains("no values in this range"));
     }
 
