@@ -4,6 +4,7 @@ mod backfill;
 mod database;
 mod demo;
 mod doctor;
+mod facts;
 mod import;
 mod keys;
 mod progress;
@@ -21,9 +22,9 @@ use service::{Service, Work};
 use crate::clock::Clock;
 use crate::config::{DatabaseArgs, ListenArgs, SourceArgs, demo_database};
 use crate::store::database::Mode;
-use crate::store::migrate::migrate;
 use crate::telemetry::LogFormat;
 use crate::worker::import::Format;
+use crate::worker::migrate::migrate;
 
 /// Point-in-time stress indicators for the Bitcoin mining industry
 #[derive(Debug, Parser)]
@@ -114,7 +115,10 @@ enum Command {
         #[command(flatten)]
         sources: SourceArgs,
     },
-    /// Make, list and revoke keys to the API
+    /// Check and load tables of facts: efficiencies and machines, each row with its source
+    #[command(subcommand)]
+    Facts(facts::FactsCommand),
+    /// Make, list and revoke keys to the API, and roles for SQL users
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Print the OpenAPI document
@@ -181,6 +185,7 @@ impl Cli {
             }
             Command::Import { format, files, database } => import::run(format.into(), &files, database.live()?).await?,
             Command::Doctor { database, sources } => return doctor::run(database.live(), &sources).await,
+            Command::Facts(command) => return facts::run(command).await,
             Command::Keys(command) => keys::run(command).await?,
             Command::Openapi => print_document()?,
         }

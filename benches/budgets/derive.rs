@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use miner_signals::domain::facts::Facts;
 use miner_signals::domain::indicators::statistics::Scratch;
 use miner_signals::domain::network::{NetworkHistory, NetworkMetric, NetworkView};
 use miner_signals::domain::observation::{Moment, SeriesLog};
@@ -23,21 +24,22 @@ pub fn measure() -> Vec<Finding> {
     let rules =
         SourceRulesVersion { version: 1, effective_at: Timestamp::MIN, batch: 0, rules: shipped_source_rules() };
     let rules = RuleBook::new(vec![rules]).expect("there is one version");
+    let facts = history::facts();
     let moment = Moment { at: history::end().start(), batch: 1 };
     let pass = least_time(RUNS, || {
         black_box(pass_over(&logs, moment));
     });
     let everything = least_time(RUNS, || {
-        black_box(derive_everything(&logs, &rules, moment));
+        black_box(derive_everything(&logs, &rules, &facts, moment));
     });
-    let history = NetworkHistory::new(logs.iter(), &rules, moment);
+    let history = NetworkHistory::new(logs.iter(), &rules, &facts, moment);
     let view = history.view(moment);
     let mut scratch = Scratch::default();
     let tip = least_time(RUNS, || {
         black_box(derive_day(&view, history.days() - 2, &mut scratch));
     });
     let whole_tip = least_time(RUNS, || {
-        let history = NetworkHistory::new(logs.iter(), &rules, moment);
+        let history = NetworkHistory::new(logs.iter(), &rules, &facts, moment);
         let mut values = 0.0;
         for metric in NetworkMetric::ALL {
             let value = history.value_at(metric, history.days() - 2, moment, &mut scratch);
@@ -76,13 +78,14 @@ pub fn measure() -> Vec<Finding> {
 
 /// The sum of every daily value that a view holds: the least that reading the columns costs.
 fn pass_over(logs: &[SeriesLog], moment: Moment) -> f64 {
-    let inputs = ["price_usd", "hashrate_h_per_s", "fees_btc", "issuance_btc"];
+    let inputs =
+        ["price_usd", "hashrate_h_per_s", "fees_btc", "issuance_btc", "block_count", "supply_btc", "difficulty"];
     let logs = logs.iter().filter(|log| inputs.contains(&log.key.metric.slug));
     logs.flat_map(|log| log.periods().filter_map(|period| period.value(moment))).sum()
 }
 
-fn derive_everything(logs: &[SeriesLog], rules: &RuleBook, moment: Moment) -> f64 {
-    let history = NetworkHistory::new(logs.iter(), rules, moment);
+fn derive_everything(logs: &[SeriesLog], rules: &RuleBook, facts: &Facts, moment: Moment) -> f64 {
+    let history = NetworkHistory::new(logs.iter(), rules, facts, moment);
     let view = history.view(moment);
     let mut scratch = Scratch::default();
     (0..history.days()).map(|day| derive_day(&view, day, &mut scratch)).sum()

@@ -3,8 +3,10 @@
 use miner_signals::clock::Clock;
 use miner_signals::domain::append::{Arrival, Incoming};
 use miner_signals::domain::catalog::find_metric;
+use miner_signals::domain::facts::{Fact, FactVersion, Facts};
 use miner_signals::domain::observation::{Basis, Reading, Resolution, SeriesKey, SeriesLog, StoredRow, Version};
 use miner_signals::domain::time::{Day, Span, Timestamp};
+use miner_signals::sources::facts::shipped_facts;
 use miner_signals::store::head::MAX_ROWS_PER_BATCH;
 use miner_signals::store::run::start_run;
 use miner_signals::worker::ingest::append_payload;
@@ -62,9 +64,16 @@ fn walk(metric: &str, subject: &str, resolution: Resolution, level: f64, seed: u
     let mut next = |_| {
         // Drawn back to its level, so that every value stays plausible however long the walk.
         logarithm = logarithm * 0.999 + step.sample(&mut random);
-        level * logarithm.exp()
+        let value = level * logarithm.exp();
+        if metric.unit == "blocks" { value.round() } else { value }
     };
     Walk { key, first: FIRST_DAY.start(), values: (0..count).map(&mut next).collect() }
+}
+
+/// The facts of this release, as they were published.
+pub fn facts() -> Facts {
+    let version = |row: Fact| FactVersion { known_at: row.published_at(), batch: 1, row };
+    Facts::default().with(shipped_facts().into_iter().map(version))
 }
 
 fn daily_walks() -> impl Iterator<Item = Walk> {

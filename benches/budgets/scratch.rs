@@ -4,8 +4,8 @@ use std::str::FromStr as _;
 
 use anyhow::Context as _;
 use miner_signals::store::database::{Mode, pool};
-use miner_signals::store::migrate::migrate;
 use miner_signals::store::private_postgres::PrivatePostgres;
+use miner_signals::worker::migrate::migrate;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool};
 

@@ -163,7 +163,13 @@ mod tests {
         let open = [("/livez", Need::Nothing), ("/readyz", Need::Nothing)];
         let keyed = [
             "/metrics",
+            "/v1/difficulty",
+            "/v1/difficulty/epochs",
+            "/v1/hash-ribbons",
+            "/v1/hash-ribbons/events",
             "/v1/hashprice",
+            "/v1/hashprice/breakeven",
+            "/v1/hashprice/squeeze",
             "/v1/latest",
             "/v1/latest/{metric}.txt",
             "/v1/panel.csv",

@@ -28,6 +28,12 @@ pub enum Form {
     Svg,
 }
 
+/// What most answers come in: rows of an object or a list.
+pub const ROW_FORMS: &[Form] = &[Form::Json, Form::Csv, Form::Ndjson];
+
+/// The same for what can be drawn.
+pub const DRAWN_FORMS: &[Form] = &[Form::Json, Form::Csv, Form::Ndjson, Form::Svg];
+
 /// What [`strip_suffix`] found: in the extensions of every request behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::answer::ApiState;
 use super::params::Params;
+use super::process::ProcessFacts;
 use super::readings::{Material, Wanted};
 use super::v1::sources::{SourceState, source_states};
 use super::v1::status::series_states;
@@ -73,8 +74,8 @@ pub async fn readyz(State(state): State<ApiState>, request: Request) -> Response
 
 /// Numbers for Prometheus
 ///
-/// Requests, head, freshness and health of each source, and the newest value of each fresh metric
-/// with its observation time; a stale metric has no value series.
+/// Requests, the process, head and snapshot, freshness and health of each source, and the newest value
+/// of each fresh metric with its observation time; a stale metric has no value series.
 #[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "state",
     responses(
         (status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"),
@@ -100,7 +101,10 @@ fn exposition(state: &ApiState) -> String {
     let answered = state.guard.answered().map(|(class, count)| (format!("{{status=\"{class}\"}}"), count as f64));
     let name = "miner_signals_http_requests_total";
     write_metric(&mut text, "counter", name, "Requests by class of the answer's status.", answered.collect());
+    write_process(&mut text);
     let mut gauge = |name: &str, help: &str, rows| write_metric(&mut text, "gauge", name, help, rows);
+    let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    gauge("miner_signals_build_info", "Always 1; the label says which release runs.", vec![(version, 1.0)]);
     let away = state.published.is_degraded();
     gauge("miner_signals_database_away", "1 while the database does not answer.", vec![(String::new(), flag(away))]);
     gauge("miner_signals_database_up", "1 while the database answers.", vec![(String::new(), flag(!away))]);
@@ -115,8 +119,23 @@ fn exposition(state: &ApiState) -> String {
         "When the newest batch was recorded.",
         vec![(String::new(), seconds(head.recorded_at))],
     );
+    gauge(
+        "miner_signals_snapshot_timestamp_seconds",
+        "The moment of knowledge of the snapshot that is served.",
+        vec![(String::new(), seconds(snapshot.instant))],
+    );
+    gauge(
+        "miner_signals_snapshot_changes",
+        "How many instants after the newest batch have passed at which time alone changed the answer.",
+        vec![(String::new(), f64::from(snapshot.k))],
+    );
+    gauge(
+        "miner_signals_snapshot_batches_behind",
+        "Batches in the database, as it was seen last, that are not served yet.",
+        state.published.batches_behind().map(|behind| (String::new(), behind as f64)).into_iter().collect(),
+    );
     let sources = source_states(&snapshot, state.published.ledger.facts().as_deref());
-    let of_source = |source: &SourceState| format!("{{source=\"{}\"}}", source.source);
+    let of_source = |source: &SourceState| format!("{{source=\"{}\"}}", escape_label(&source.source));
     gauge(
         "miner_signals_source_stale",
         "1 while any series of the source is stale or without value.",
@@ -161,7 +180,32 @@ fn exposition(state: &ApiState) -> String {
     text
 }
 
+/// What the system says of this process, under the names that Prometheus clients share.
+fn write_process(text: &mut String) {
+    let Some(process) = ProcessFacts::read() else { return };
+    let one = |value| vec![(String::new(), value)];
+    let name = "process_cpu_seconds_total";
+    write_metric(text, "counter", name, "Time that this process has used of processors.", one(process.cpu_seconds));
+    for (name, help, value) in [
+        ("process_resident_memory_bytes", "Memory of this process.", process.resident_bytes),
+        ("process_open_fds", "Files and sockets that this process has open.", process.open_files),
+        ("process_start_time_seconds", "When this process began, by the computer's clock.", process.started_at),
+    ] {
+        write_metric(text, "gauge", name, help, one(value));
+    }
+}
+
+/// Text inside the quotes of a label: a name of a source may be anything that somebody imported.
+fn escape_label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// One metric: its help and type, and a line for each row. Without rows nothing: a name says that there
+/// is something to see.
 fn write_metric(text: &mut String, kind: &str, name: &str, help: &str, rows: Vec<(String, f64)>) {
+    if rows.is_empty() {
+        return;
+    }
     // Writing to a string cannot fail.
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
     for (labels, value) in rows {
@@ -179,4 +223,15 @@ fn plain(status: StatusCode, text: String) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_holds_any_text() {
+        assert_eq!(escape_label("own-node"), "own-node");
+        assert_eq!(escape_label("a\"b\\c\nd"), r#"a\"b\\c\nd"#);
+    }
 }

@@ -25,6 +25,7 @@ mod openapi_common;
 pub mod pages;
 pub mod params;
 pub mod problem;
+mod process;
 pub mod readings;
 pub mod rendered;
 pub mod request_id;

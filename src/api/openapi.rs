@@ -249,6 +249,82 @@ pub struct PanelParams {
     cursor: Option<String>,
 }
 
+/// Which part of a list in time.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct RangeParams {
+    /// First row, inclusive.
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$",
+        example = "2024-01-01"
+    )]
+    start: Option<String>,
+    /// End of the range, exclusive.
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$",
+        example = "2024-12-01"
+    )]
+    end: Option<String>,
+    /// The newest so many rows; not together with `start`.
+    #[param(required = false, nullable = false, minimum = 1, maximum = 10_000)]
+    last: Option<u16>,
+    /// Order of the rows in time.
+    #[param(required = false, nullable = false, inline)]
+    order: Option<Order>,
+    /// Rows of a page: 1,000 in JSON by default; CSV and NDJSON come whole without it.
+    #[param(required = false, nullable = false, minimum = 1, maximum = 10_000)]
+    limit: Option<u16>,
+    /// The next page, from `links.next` or the header `Link`; bound to its moment of knowledge.
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9_-]{39}$")]
+    cursor: Option<String>,
+}
+
+/// How the difficulty ribbon is reckoned.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct RibbonParams {
+    /// Divisor of the standard deviation of the ribbon's averages: 8 or 7.
+    #[param(required = false, nullable = false, inline)]
+    sd: Option<SpreadName>,
+}
+
+/// A fleet of your own.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct FleetParams {
+    /// Efficiency at the wall, J/TH.
+    #[param(required = false, nullable = false, minimum = 1, maximum = 100_000, example = 21.5)]
+    efficiency_j_per_th: Option<f64>,
+    /// Price of power, USD/MWh; may be negative.
+    #[param(required = false, nullable = false, minimum = -10_000, maximum = 20_000, example = 60)]
+    power_usd_per_mwh: Option<f64>,
+}
+
+/// A machine, and what it and its pool cost.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct BreakevenParams {
+    /// A machine of the table of models, by its id; not together with `efficiency_j_per_th`.
+    #[param(required = false, nullable = false, max_length = 64, pattern = "^[a-z0-9-]+$", example = "antminer-s21")]
+    model: Option<String>,
+    /// Price of the machine, USD per TH/s, for the payback; by default that of the table.
+    #[param(required = false, nullable = false, minimum = 0.01, maximum = 100_000, example = 25.7)]
+    asic_usd_per_th: Option<f64>,
+    /// What the pool keeps, as a share of revenue.
+    #[param(required = false, nullable = false, minimum = 0, maximum = 0.5, example = 0.01)]
+    pool_fee: Option<f64>,
+}
+
 /// A past day of a *now* view.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -279,6 +355,7 @@ words! {
     Order { Asc "asc", Desc "desc" }
     VintageName { Latest "latest", First "first", All "all" }
     ColumnsName { Default "default", All "all" }
+    SpreadName { Population "population", Sample "sample" }
     Align { Period "period", Known "known" }
 }
 
@@ -299,7 +376,9 @@ words! {
     tags(
         (name = "series", description = "Every series, stored or derived, by period and as known at any moment"),
         (name = "latest", description = "The newest values"),
-        (name = "hashprice", description = "What hashrate earns"),
+        (name = "hashprice", description = "What hashrate earns, what it costs, and how hard that presses"),
+        (name = "difficulty", description = "The epoch, the next retarget, and all retargets before"),
+        (name = "hash ribbons", description = "Whether miners switch off"),
         (name = "state", description = "Freshness, sources and health; exempt from `as_of`"),
     ),
 )]
@@ -371,6 +450,7 @@ mod tests {
                         schema["enum"].is_array() || schema["maxLength"].is_u64() && schema["pattern"].is_string()
                     }
                     "integer" => schema["minimum"].is_i64() && schema["maximum"].is_i64(),
+                    "number" => schema["minimum"].is_number() && schema["maximum"].is_number(),
                     other => other == "boolean",
                 };
                 assert!(bounded, "{name} of {} has no bounds", operation["operationId"]);

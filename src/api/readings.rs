@@ -148,7 +148,12 @@ impl<'a> Material<'a> {
             match NetworkMetric::from_slug(wanted.metric.slug) {
                 Some(metric) if wanted.subject == "btc" && wanted.resolution == Resolution::Day => Kind::Network(
                     metric,
-                    Box::new(NetworkHistory::new(stored.logs().filter(of_source), &stored.rules, view.moment)),
+                    Box::new(NetworkHistory::new(
+                        stored.logs().filter(of_source),
+                        &stored.rules,
+                        &stored.facts,
+                        view.moment,
+                    )),
                 ),
                 Some(_) => Kind::Absent("no_data"),
                 None => Kind::Absent("no_blocks"),
@@ -291,20 +296,24 @@ impl Series<'_, '_> {
     /// particular, so it is as fresh as its newest value.
     #[must_use]
     pub fn freshness(&self) -> Freshness {
-        let of = |view: &GroupView<'_, '_>| {
-            view.newest().map_or_else(Freshness::default, |newest| Freshness::of(newest.observed_until, newest.timing))
-        };
         match &self.kind {
-            SeriesKind::Stored(_, view) => of(view),
+            SeriesKind::Stored(_, view) => freshness_of(std::iter::once(view)),
             SeriesKind::Spot(_, view) => {
                 let newest = view.newest();
                 newest.map_or_else(Freshness::default, |newest| Freshness::of(newest.observed_until, newest.timing))
             }
-            SeriesKind::Network(NetworkMetric::HashpriceBtc, _, view) => of(&view.chain),
-            SeriesKind::Network(_, _, view) => of(&view.chain).and(of(&view.price)),
+            SeriesKind::Network(metric, _, view) => freshness_of(view.groups_of(*metric)),
             SeriesKind::Absent(_) => Freshness::default(),
         }
     }
+}
+
+/// How fresh something is that reads all of some groups: as the worst of them.
+pub fn freshness_of<'g, 'h: 'g, 'a: 'h>(groups: impl Iterator<Item = &'g GroupView<'h, 'a>>) -> Freshness {
+    let of = |view: &GroupView<'_, '_>| {
+        view.newest().map_or_else(Freshness::default, |newest| Freshness::of(newest.observed_until, newest.timing))
+    };
+    groups.map(of).reduce(Freshness::and).unwrap_or_default()
 }
 
 /// The rows of a stored period: as served now, as first served, or at every instant at which

@@ -7,6 +7,7 @@
 //! an overdue one was given up.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use sqlx::PgPool;
@@ -85,6 +86,8 @@ pub struct Outage {
 pub struct Published {
     snapshot: ArcSwapOption<Snapshot>,
     outage: ArcSwap<Option<Outage>>,
+    /// The newest batch that was seen in the database, loaded or not.
+    seen_batch: AtomicI64,
     pub ledger: Ledger,
 }
 
@@ -105,6 +108,14 @@ impl Published {
     #[must_use]
     pub fn is_degraded(&self) -> bool {
         self.outage.load().is_some()
+    }
+
+    /// By how many batches the current snapshot is behind the database as it was seen last; `None` before
+    /// the first was loaded.
+    #[must_use]
+    pub fn batches_behind(&self) -> Option<u64> {
+        let current = self.snapshot()?.stored.head.number;
+        Some(self.seen_batch.load(Ordering::Relaxed).saturating_sub(current).max(0).unsigned_abs())
     }
 
     /// Publishes a snapshot at once, for all requests that begin from now on.
@@ -131,6 +142,7 @@ impl Published {
     async fn read_new_batches(&self, pool: &PgPool, clock: &Clock) -> Result<(), StoreError> {
         let mut connection = pool.acquire().await?;
         let head = read_head(&mut connection).await?;
+        self.seen_batch.store(head.number, Ordering::Relaxed);
         let stored = match self.snapshot() {
             Some(current) if current.stored.head == head => return Ok(()),
             Some(current) if current.stored.head.number < head.number => {

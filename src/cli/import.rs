@@ -9,8 +9,8 @@ use super::database;
 use super::progress::{Display, Unit};
 use crate::config::DatabaseChoice;
 use crate::store::database::Mode;
-use crate::store::migrate::migrate;
 use crate::worker::import::{Format, Progress, Summary, import};
+use crate::worker::migrate::migrate;
 
 /// Imports the files one after another and prints what became of each.
 ///

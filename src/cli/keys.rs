@@ -1,10 +1,14 @@
-//! `keys`: who may ask the API, in a live database or a simulated one.
+//! `keys`: who may ask the API, and who may read the database by SQL, in a live database or a simulated
+//! one.
+
+mod reader;
 
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
 
 use super::database;
 use crate::clock::Clock;
@@ -44,6 +48,13 @@ pub enum KeysCommand {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Make a role that reads the views of `api_v1` by SQL, or give it a new password; prints how to connect
+    Reader {
+        #[command(flatten)]
+        reader: reader::ReaderArgs,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
 }
 
 /// How long a key is good.
@@ -77,17 +88,24 @@ fn parse_name(text: &str) -> Result<String, &'static str> {
 /// # Errors
 /// If the database does not answer or has no tables yet, or there is no key of the number.
 pub async fn run(command: KeysCommand) -> anyhow::Result<()> {
-    let (KeysCommand::Create { database, .. } | KeysCommand::List { database } | KeysCommand::Revoke { database, .. }) =
-        &command;
+    let (KeysCommand::Create { database, .. }
+    | KeysCommand::List { database }
+    | KeysCommand::Revoke { database, .. }
+    | KeysCommand::Reader { database, .. }) = &command;
     let database = database::open(database.live()?).await?;
+    let options = database.pool.connect_options();
     let outcome = match database.pool.acquire().await {
-        Ok(mut connection) => carry_out(&command, &mut connection).await,
+        Ok(mut connection) => carry_out(&command, &mut connection, &options).await,
         Err(error) => Err(error).context("the database does not answer"),
     };
     database.finish(outcome).await
 }
 
-async fn carry_out(command: &KeysCommand, connection: &mut PgConnection) -> anyhow::Result<()> {
+async fn carry_out(
+    command: &KeysCommand,
+    connection: &mut PgConnection,
+    options: &PgConnectOptions,
+) -> anyhow::Result<()> {
     let mode = if has_key_table(connection).await? { find_mode(connection).await? } else { None };
     let Some(mode) = mode else { bail!("the database is not at this release's schema; run `miner-signals migrate`") };
     match command {
@@ -105,7 +123,9 @@ async fn carry_out(command: &KeysCommand, connection: &mut PgConnection) -> anyh
         KeysCommand::List { .. } => {
             eprintln!("keys of the {} database", mode.name());
             print_table(&list_keys(connection).await?);
+            reader::print_list(connection).await?;
         }
+        KeysCommand::Reader { reader, .. } => reader::run(reader, connection, options, mode).await?,
         KeysCommand::Revoke { key_id, .. } => {
             if !revoke_key(connection, *key_id).await? {
                 bail!("there is no key {key_id} in the {} database; `miner-signals keys list` shows them", mode.name());

@@ -25,7 +25,8 @@ use crate::config::{DatabaseChoice, ListenArgs, SourceArgs};
 use crate::sources::http::{Http, Limits};
 use crate::store::StoreError;
 use crate::store::database::{Mode, find_mode, find_world_time};
-use crate::store::migrate::{is_current, migrate};
+use crate::store::migrate::is_current;
+use crate::worker::migrate::migrate;
 use crate::worker::poll::Deps;
 use crate::worker::{read_all_due, work};
 

@@ -392,6 +392,110 @@ pub const METRICS: &[Metric] = &[
     )
     .example("45 USD/PH/day today and 60 seven days before: 45 / 60 - 1 = -0.25.")
     .shown_at("/v1/hashprice"),
+    derived(
+        "squeeze_score",
+        "points",
+        Kind::Ratio,
+        "squeeze-v1",
+        "How hard hashprice presses on miners, 0 to 100: their margins (half), the speed of its fall (three tenths) and its level among a year (two tenths), for nine reference fleets around the network's published average efficiency.",
+        "100 * (0.5 * mean over fleets of clamp((0.40 - gross margin) / 0.40) + 0.3 * clamp(ln(max(x, 30 d) / median(x, 3 d)) / ln(1 / 0.6)) + 0.2 * (1 - percentile of hashprice over 365 d)), x = hashprice without fees",
+    )
+    .example("Margin part 0.8, speed part 0.6, level part 0.9: 100 * (0.5 * 0.8 + 0.3 * 0.6 + 0.2 * 0.9) = 76. Hashprice 43.33 USD/PH/day at 19 J/TH and 45 USD/MWh: hashcost 19 * 0.024 * 45 = 20.52, gross margin 52.64 %, so no pressure.")
+    .shown_at("/v1/hashprice/squeeze"),
+    derived(
+        "retarget_estimate_change",
+        "1",
+        Kind::Ratio,
+        "retarget-days-v1",
+        "Expected change of difficulty at the next retarget, as it stood at the end of the day: 0.02 is two percent up. From daily counts of blocks, so instants are estimates within their days; the view /v1/difficulty uses block headers where it has them.",
+        "1209600 / (e + (2015 - k) * mean interval) - 1, k intervals in e seconds since the epoch began; below 504 of them the last of the epoch before help, at today's difficulty",
+    )
+    .example("1000 intervals in 590,000 s: the epoch ends after 590,000 + 1015 * 590 = 1,188,850 s, and 1,209,600 / 1,188,850 - 1 = +1.745 %, plus or minus 2.24 %.")
+    .cited("Bitcoin Core, src/pow.cpp; the borrowed intervals as in mempool, backend/src/api/difficulty-adjustment.ts")
+    .shown_at("/v1/difficulty"),
+    derived(
+        "difficulty_ribbon_compression",
+        "1",
+        Kind::Ratio,
+        "ribbon-v1",
+        "How narrow the difficulty ribbon is: the spread of eight averages of difficulty over 9 to 200 days. Under 0.05 difficulty has stalled or fallen; calm growth compresses it too.",
+        "population sd / mean of the 9, 14, 25, 40, 60, 90, 128 and 200 day means of difficulty",
+    )
+    .example("Averages of 218.62, 218.18, 212.93, 211.63, 212.16, 208.84, 203.18 and 189.54 (1e9): mean 209.38, deviation 8.806, compression 0.0421.")
+    .cited("Willy Woo's difficulty ribbon, as Glassnode publishes its compression")
+    .shown_at("/v1/difficulty"),
+    derived(
+        "hash_ribbon_sma30_h_per_s",
+        "H/s",
+        Kind::Rate,
+        "hash-ribbons-v1",
+        "Mean network hashrate of 30 days: the short hash ribbon.",
+        "mean of hashrate_h_per_s over 30 days",
+    )
+    .example("30 days of which the first 15 have 700 EH/s and the others 710: 705 EH/s.")
+    .cited("Charles Edwards, Hash Ribbons, https://capriole.com/hash-ribbons-bitcoin-bottoms")
+    .shown_at("/v1/hash-ribbons"),
+    derived(
+        "hash_ribbon_sma60_h_per_s",
+        "H/s",
+        Kind::Rate,
+        "hash-ribbons-v1",
+        "Mean network hashrate of 60 days: the long hash ribbon.",
+        "mean of hashrate_h_per_s over 60 days",
+    )
+    .example("60 days of which the first 30 have 690 EH/s and the others 705: 697.5 EH/s.")
+    .cited("Charles Edwards, Hash Ribbons, https://capriole.com/hash-ribbons-bitcoin-bottoms")
+    .shown_at("/v1/hash-ribbons"),
+    derived(
+        "hash_ribbon_depth",
+        "1",
+        Kind::Ratio,
+        "hash-ribbons-v1",
+        "How far the 30-day mean of hashrate stands over the 60-day one; negative while miners switch off.",
+        "30-day mean / 60-day mean - 1",
+    )
+    .example("1,485,351 TH/s over 30 days and 1,486,453 over 60: 1,485,351 / 1,486,453 - 1 = -0.00074, an inversion.")
+    .cited("Charles Edwards, Hash Ribbons, https://capriole.com/hash-ribbons-bitcoin-bottoms")
+    .shown_at("/v1/hash-ribbons"),
+    derived(
+        "puell_multiple",
+        "1",
+        Kind::Ratio,
+        "puell-v1",
+        "What the day's new coins are worth against the mean of a year: no fees, no smoothing. It halves at a halving and recovers over 365 days by arithmetic alone.",
+        "issuance_btc * price_usd / its mean over 365 days, today included",
+    )
+    .example("450 BTC at 60,000 USD are 27 million USD; against a mean of 36 million over the year: 27 / 36 = 0.75.")
+    .cited("David Puell's multiple, https://academy.glassnode.com/indicators/coin-issuance/puell-multiple"),
+    derived(
+        "puell_halving_adjusted",
+        "1",
+        Kind::Ratio,
+        "puell-adjusted-v1",
+        "The Puell multiple as if the subsidy had been today's for the whole year, so that halvings do not show.",
+        "block_count * price_usd / its mean over 365 days, today included",
+    )
+    .example("144 blocks at 60,000 USD are 8.64 million; against a mean of 5.76 million over the year: 1.5, where the plain multiple reads 0.75 because the subsidy halved."),
+    derived(
+        "thermocap_usd",
+        "USD",
+        Kind::Stock,
+        "thermocap-v1",
+        "What all coins were worth when they were mined: the sum of each day's issuance at its price, from the first priced day (2010-07-18). Null after a hole until it is filled.",
+        "sum of issuance_btc * price_usd from 2010-07-18",
+    )
+    .example("50 BTC at 2 USD on the first day and 25 BTC at 4 USD on the second: 100 + 100 = 200 USD.")
+    .cited("Thermocap, https://academy.santiment.net/metrics/thermocap"),
+    derived(
+        "thermocap_multiple",
+        "1",
+        Kind::Ratio,
+        "thermocap-v1",
+        "Market value of all coins against what they were worth when they were mined.",
+        "supply_btc * price_usd / thermocap_usd",
+    )
+    .example("Coins worth 1,500 USD against a thermocap of 200 USD: 7.5.")
+    .cited("Thermocap, https://academy.santiment.net/metrics/thermocap"),
 ];
 
 #[cfg(test)]

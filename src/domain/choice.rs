@@ -132,6 +132,12 @@ impl<'a> Group<'a> {
         })
     }
 
+    /// Whether nobody is to be chosen among in a view: at most one source has anything.
+    #[must_use]
+    pub fn has_one_candidate(&self, moment: Moment) -> bool {
+        self.candidates.iter().filter(|candidate| candidate.is_visible(moment)).count() <= 1
+    }
+
     /// The first instant T at which V(T, S) serves the period; `None` if none up to `moment.at`.
     #[must_use]
     pub fn first_served(&self, period: usize, moment: Moment) -> Option<Timestamp> {

@@ -4,19 +4,26 @@
 //! parameters and data come in as arguments. Everything else in the crate may use this module.
 //!
 //! Reading order: [`time`] and [`catalog`]; [`observation`] for the two clocks and V(T, S);
-//! [`plausible`] and [`append`] for what is stored; [`rules`] and [`choice`] for which source serves; [`network`] for
-//! what is derived from days, [`spot`] for the hourly price, with formulas in [`indicators`]; [`served`] for what
-//! the newest view shows.
+//! [`plausible`] and [`append`] for what is stored; [`facts`] for what people compile; [`rules`] and
+//! [`choice`] for which source serves; [`network`] for what is derived from days, [`spot`] for the hourly
+//! price, with formulas in [`indicators`]; [`served`] and [`served_series`] for what the newest view shows. Of
+//! the blocks themselves: [`chain`] for headers and which of them are the chain, [`retarget`] and [`epochs`]
+//! for what estimates of the next difficulty are made of.
 
 pub mod append;
 pub mod catalog;
+pub mod chain;
 pub mod choice;
+pub mod epochs;
+pub mod facts;
 pub mod indicators;
 pub mod network;
 pub mod observation;
 pub mod plausible;
+pub mod retarget;
 pub mod rules;
 pub mod served;
+pub mod served_series;
 pub mod spot;
 pub mod time;
 pub mod world_time;

@@ -2,6 +2,7 @@
 
 use super::catalog::Metric;
 use super::choice::{Group, GroupView, union_of_periods};
+use super::facts::Facts;
 use super::network::{DerivedRow, NetworkHistory, NetworkMetric};
 use super::observation::{Moment, Resolution, SeriesLog};
 use super::rules::RuleBook;
@@ -36,10 +37,11 @@ pub struct NewestValue {
 pub fn served_values<'a>(
     logs: impl Iterator<Item = &'a SeriesLog> + Clone,
     rules: &'a RuleBook,
+    facts: &'a Facts,
     moment: Moment,
 ) -> Vec<ServedValue> {
     let mut served = stored_values(logs.clone(), rules, moment);
-    served.extend(derived_values(logs, rules, moment));
+    served.extend(derived_values(logs, rules, facts, moment));
     served.sort_by(|a, b| {
         (a.metric.slug, &a.subject, a.resolution.name()).cmp(&(b.metric.slug, &b.subject, b.resolution.name()))
     });
@@ -76,7 +78,7 @@ fn stored_values<'a>(
                 source: log.key.source.clone(),
             })
         });
-        ServedValue { metric: key.metric, subject, resolution, newest, stale: is_stale(&[&view], moment) }
+        ServedValue { metric: key.metric, subject, resolution, newest, stale: is_stale(std::iter::once(&view), moment) }
     };
     visible.chunk_by(|a, b| name(a) == name(b)).map(of_one).collect()
 }
@@ -84,17 +86,15 @@ fn stored_values<'a>(
 fn derived_values<'a>(
     logs: impl Iterator<Item = &'a SeriesLog> + Clone,
     rules: &'a RuleBook,
+    facts: &'a Facts,
     moment: Moment,
 ) -> Vec<ServedValue> {
-    let history = NetworkHistory::new(logs, rules, moment);
+    let history = NetworkHistory::new(logs, rules, facts, moment);
     let view = history.view(moment);
     let of_one = |metric: NetworkMetric| {
         let newest = view.newest_with_value(metric);
         let newest = newest.and_then(|day| newest_value(view.rows(metric, day..day + 1).pop()?));
-        let stale = match metric {
-            NetworkMetric::HashpriceBtc => is_stale(&[&view.chain], moment),
-            _ => is_stale(&[&view.chain, &view.price], moment),
-        };
+        let stale = is_stale(view.groups_of(metric), moment);
         let (subject, resolution) = ("btc".to_owned(), Resolution::Day);
         Some(ServedValue { metric: find_metric(metric.slug())?, subject, resolution, newest, stale })
     };
@@ -106,8 +106,6 @@ fn newest_value(row: DerivedRow) -> Option<NewestValue> {
 }
 
 /// Whether the newest value of any of the groups is past its cadence and grace, or there is none.
-fn is_stale(views: &[&GroupView<'_, '_>], moment: Moment) -> bool {
-    views
-        .iter()
-        .any(|view| view.newest().is_none_or(|newest| newest.timing.valid_until(newest.observed_until) <= moment.at))
+fn is_stale<'g, 'h: 'g, 'a: 'h>(mut views: impl Iterator<Item = &'g GroupView<'h, 'a>>, moment: Moment) -> bool {
+    views.any(|view| view.newest().is_none_or(|newest| newest.timing.valid_until(newest.observed_until) <= moment.at))
 }

@@ -21,6 +21,8 @@ pub struct Retarget {
     pub height: u32,
     /// Since the world began.
     pub(super) seconds: u64,
+    /// The target in compact form.
+    pub bits: u32,
     pub difficulty: f64,
 }
 
@@ -33,6 +35,8 @@ pub struct Block {
     /// What its header says, in epoch seconds: up to three minutes earlier now and then, so successive
     /// blocks may be out of order. Always on the day on which it was found.
     pub time: i64,
+    /// The target in compact form.
+    pub bits: u32,
     pub difficulty: f64,
     pub fees_satoshi: u64,
     /// Subsidy and fees.
@@ -139,6 +143,7 @@ impl World {
             height,
             found,
             time: (found - self.header_lag_seconds(height)).max(epoch_seconds(day.start())),
+            bits: retargets[period].bits,
             difficulty: retargets[period].difficulty,
             fees_satoshi,
             reward_satoshi: subsidy_satoshi(height) + fees_satoshi,

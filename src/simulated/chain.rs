@@ -52,6 +52,11 @@ impl Target {
         (self.exponent..EASIEST_EXPONENT).fold(at_easiest_exponent, |difficulty, _| difficulty * 256.0)
     }
 
+    /// As a header writes it: the exponent, then the mantissa.
+    fn bits(self) -> u32 {
+        self.exponent << 24 | self.mantissa
+    }
+
     /// The next target, exactly as nodes compute it; the limit at difficulty 1 is far away and left out.
     ///
     /// Eight more bits than the mantissa suffice: compact form rounds down, and so does the division.
@@ -146,8 +151,8 @@ impl Chain {
     fn mine_block(&mut self, time_seconds: u64) {
         if self.next_height.is_multiple_of(RETARGET_BLOCKS) {
             self.period_began_seconds = time_seconds;
-            let (height, difficulty) = (self.next_height, self.target.difficulty());
-            self.blocks.retargets.push(Retarget { height, seconds: time_seconds, difficulty });
+            let (height, bits, difficulty) = (self.next_height, self.target.bits(), self.target.difficulty());
+            self.blocks.retargets.push(Retarget { height, seconds: time_seconds, bits, difficulty });
         }
         self.blocks.push(time_seconds);
         self.supply_satoshi += subsidy_satoshi(self.next_height);

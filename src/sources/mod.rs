@@ -8,6 +8,7 @@ pub mod bitstamp;
 pub mod candles;
 pub mod coinbase;
 pub mod coinmetrics;
+pub mod facts;
 pub mod feed;
 pub mod http;
 pub mod kraken;
@@ -22,6 +23,7 @@ use url::Url;
 
 use self::feed::{ApiKey, Feed};
 use crate::domain::append::Arrival;
+use crate::domain::chain::Header;
 use crate::domain::observation::Resolution;
 
 /// Where each live source is asked: the part of the address before the source's own paths.
@@ -87,10 +89,12 @@ fn address(base: &Url, path: &str, query: &[(&str, &str)]) -> Url {
     address
 }
 
-/// What a record of a source came to: arrivals, and parts of it that cannot be used.
+/// What a record of a source came to: arrivals, block headers, and parts of it that cannot be used.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Normalized {
     pub arrivals: Vec<Arrival>,
+    /// In any order; a block may come twice.
+    pub headers: Vec<Header>,
     pub refused: Vec<Refused>,
 }
 
@@ -109,7 +113,14 @@ impl Normalized {
     /// A record of which nothing can be used.
     #[must_use]
     pub fn refused(reason: &'static str, detail: String) -> Self {
-        Self { arrivals: Vec::new(), refused: vec![Refused { metric: None, reason, detail }] }
+        Self { refused: vec![Refused { metric: None, reason, detail }], ..Self::default() }
+    }
+
+    fn add_headers(&mut self, outcome: Result<Vec<Header>, Refused>) {
+        match outcome {
+            Ok(headers) => self.headers.extend(headers),
+            Err(refused) => self.refused.push(refused),
+        }
     }
 
     fn add(&mut self, outcome: Result<Arrival, Refused>) {

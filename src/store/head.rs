@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use super::StoreError;
 use crate::domain::time::Timestamp;
 
-/// The most rows that one batch appends.
+/// The most rows that one batch appends, of all tables together.
 pub const MAX_ROWS_PER_BATCH: usize = 50_000;
 
 /// A batch: the newest committed one, or the one that an open transaction will commit.

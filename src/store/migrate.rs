@@ -1,28 +1,32 @@
-//! Schema, catalog and the rules of this release.
+//! Schema, catalog, and the rules and facts of this release.
 
 use sqlx::migrate::Migrator;
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::database::{Mode, claim_mode};
 use super::doctor::is_migrated;
+use super::fact::{Bringer, append_facts};
 use super::{StoreError, head, rule};
 use crate::domain::catalog::METRICS;
+use crate::domain::facts::Fact;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// Brings the schema up to date, claims the database for a mode, and writes the catalog and the
-/// release's rules. Any number of processes may do so at once; twice is once.
+/// Brings the schema up to date, claims the database for a mode, and writes the catalog, the release's
+/// rules and the facts that it brings along. Any number of processes may do so at once; twice is once.
+///
+/// [`crate::worker::migrate`] calls it with the shipped facts.
 ///
 /// # Errors
 /// [`StoreError::WrongMode`] if the database holds the other kind of data; otherwise what the
 /// database said.
-pub async fn migrate(pool: &PgPool, wanted: Mode) -> Result<Mode, StoreError> {
+pub async fn migrate(pool: &PgPool, wanted: Mode, shipped: &[Fact]) -> Result<Mode, StoreError> {
     refuse_other_mode(pool, wanted).await?;
     MIGRATIONS.run(pool).await?;
     let mut connection = pool.acquire().await?;
     let mode = claim_mode(&mut connection, wanted).await?;
     write_catalog(&mut connection).await?;
-    write_shipped_rules(&mut connection).await?;
+    write_shipped(&mut connection, shipped).await?;
     Ok(mode)
 }
 
@@ -69,11 +73,14 @@ async fn write_catalog(connection: &mut PgConnection) -> Result<(), StoreError> 
     Ok(())
 }
 
-async fn write_shipped_rules(connection: &mut PgConnection) -> Result<(), StoreError> {
+/// Rules and facts in one batch, so that a new database has them from its first one on.
+async fn write_shipped(connection: &mut PgConnection, shipped: &[Fact]) -> Result<(), StoreError> {
     let mut transaction = connection.begin().await?;
     let batch = head::take_head(&mut transaction).await?;
-    if rule::append_shipped_source_rules(&mut transaction, batch).await? {
-        head::record_batch(&mut transaction, batch, None, 1).await?;
+    let rules = usize::from(rule::append_shipped_source_rules(&mut transaction, batch).await?);
+    let rows = rules + append_facts(&mut transaction, batch, shipped, Bringer::Release).await?.stored;
+    if rows > 0 {
+        head::record_batch(&mut transaction, batch, None, rows).await?;
         transaction.commit().await?;
     } else {
         transaction.rollback().await?;

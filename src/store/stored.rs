@@ -7,10 +7,14 @@ use sqlx::{Connection, PgConnection};
 
 use super::StoreError;
 use super::database::{Mode, find_mode};
+use super::fact::read_facts_after;
 use super::head::{Batch, list_batches_after, read_head};
+use super::header::read_headers_after;
 use super::observation::{list_series, read_rows_after};
 use super::rule::read_rule_book;
+use crate::domain::chain::{HEADER_TIMING, HeaderLog};
 use crate::domain::choice::{Group, union_of_periods};
+use crate::domain::facts::Facts;
 use crate::domain::network::NetworkHistory;
 use crate::domain::observation::{Moment, Resolution, SeriesLog};
 use crate::domain::rules::RuleBook;
@@ -23,6 +27,10 @@ pub struct Stored {
     pub mode: Mode,
     pub head: Batch,
     pub rules: RuleBook,
+    /// Every version of what people compiled.
+    pub facts: Facts,
+    /// Every block header, shared with the snapshot before where there is no new one.
+    pub headers: Arc<HeaderLog>,
     /// Every series by its id, those without rows included.
     logs: HashMap<i32, Arc<SeriesLog>>,
     /// Every batch, oldest first.
@@ -54,7 +62,9 @@ impl Stored {
         })?;
         let nothing = Batch { number: 0, recorded_at: Timestamp::MIN };
         let rules = read_rule_book(connection).await?;
-        let empty = Self { mode, head: nothing, rules, logs: HashMap::new(), batches: Vec::new() };
+        let (headers, logs) = (Arc::default(), HashMap::new());
+        let facts = Facts::default();
+        let empty = Self { mode, head: nothing, rules, facts, headers, logs, batches: Vec::new() };
         empty.read_on(connection).await
     }
 
@@ -67,8 +77,10 @@ impl Stored {
         let head = read_head(&mut transaction).await?;
         let series = list_series(&mut transaction).await?;
         let mut rows = read_rows_after(&mut transaction, self.head.number).await?;
+        let new_headers = read_headers_after(&mut transaction, self.head.number).await?;
         let later = list_batches_after(&mut transaction, self.head.number).await?;
         let rules = read_rule_book(&mut transaction).await?;
+        let facts = self.facts.clone().with(read_facts_after(&mut transaction, self.head.number).await?);
         transaction.rollback().await?;
         let logs = series
             .into_iter()
@@ -82,8 +94,13 @@ impl Stored {
                 (stored.series_id, log)
             })
             .collect();
+        let headers = if new_headers.is_empty() {
+            Arc::clone(&self.headers)
+        } else {
+            Arc::new(self.headers.with_headers(new_headers))
+        };
         let batches = self.batches.iter().copied().chain(later).collect();
-        Ok(Self { mode: self.mode, head, rules, logs, batches })
+        Ok(Self { mode: self.mode, head, rules, facts, headers, logs, batches })
     }
 
     /// Whether there are newer batches in the database.
@@ -127,12 +144,14 @@ impl Stored {
             let timing = moment_rules.timing(&key.source, key.metric.slug, key.resolution);
             Some(timing.valid_until(log.observed_until(moment)?))
         }));
-        let history = NetworkHistory::new(self.logs(), &self.rules, moment);
+        let history = NetworkHistory::new(self.logs(), &self.rules, &self.facts, moment);
         let view = history.view(moment);
-        for group in [&view.price, &view.chain] {
+        for group in view.every_group() {
             changes.extend(group.next_change);
             changes.extend(group.newest().map(|newest| newest.timing.valid_until(newest.observed_until)));
         }
+        let tip = self.headers.view(moment, 1);
+        changes.extend(tip.map(|chain| HEADER_TIMING.valid_until(chain.tip().time)));
         changes.into_iter().filter(|&change| change > moment.at).min()
     }
 

@@ -86,7 +86,7 @@ pub async fn backfill(
                 }
                 deps.clock.wait(ran.next_due_at.since(deps.clock.now())).min(LONGEST_WAIT)
             }
-            Outcome::Ran(ran) if ran.counts.read > 0 && ran.counts.stored + ran.counts.unchanged == 0 => {
+            Outcome::Ran(ran) if ran.all_set_aside => {
                 let reason = ran.reason.unwrap_or_default();
                 return Err(BackfillError::AllSetAside {
                     feed: entry.feed,

@@ -350,8 +350,8 @@ fn csv_reader(file: File) -> csv::Reader<File> {
 
 fn one(normalized: Result<Arrival, Refused>) -> Normalized {
     match normalized {
-        Ok(arrival) => Normalized { arrivals: vec![arrival], refused: Vec::new() },
-        Err(refused) => Normalized { arrivals: Vec::new(), refused: vec![refused] },
+        Ok(arrival) => Normalized { arrivals: vec![arrival], ..Normalized::default() },
+        Err(refused) => Normalized { refused: vec![refused], ..Normalized::default() },
     }
 }
 

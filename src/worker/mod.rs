@@ -5,8 +5,10 @@
 //! [`poll`] is one run of one feed, [`work`] goes on until told to stop.
 
 pub mod backfill;
+pub mod facts;
 pub mod import;
 pub mod ingest;
+pub mod migrate;
 pub mod poll;
 pub mod publish;
 mod read;

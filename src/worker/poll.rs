@@ -22,6 +22,7 @@ use super::schedule::Entry;
 use super::settle::{Settled, settle};
 use crate::clock::Clock;
 use crate::domain::append::{Arrival, Refusal};
+use crate::domain::chain::Header;
 use crate::domain::observation::Reading;
 use crate::domain::time::{Span, Timestamp};
 use crate::sources::feed::{Answer, Feed, Unusable, Window};
@@ -34,7 +35,7 @@ use crate::store::feed_state::{Attempt, Standing, State, find_standing, note_att
 use crate::store::lease::{Lease, give_back, hold, take};
 use crate::store::observation::EarlierRead;
 use crate::store::run::{Counts, Failure, abandon_feed_runs, finish_run, start_feed_run};
-use crate::worker::ingest::append_payload;
+use crate::worker::ingest::{Headers, append_payload_with_headers};
 
 /// What a worker needs to run a feed.
 #[derive(Debug, Clone)]
@@ -63,7 +64,10 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     pub run_id: i64,
+    /// Values and block headers.
     pub counts: Counts,
+    /// Whether there were values and none of them was used.
+    pub all_set_aside: bool,
     pub state: State,
     /// Code of what is wrong; `None` when all is well.
     pub reason: Option<String>,
@@ -228,12 +232,16 @@ impl Run<'_> {
         for arrivals in before {
             let mut transaction = connection.begin().await?;
             hold(&mut transaction, &self.claim.lease, self.deps.lease).await?;
-            self.append(&mut transaction, arrivals, &mut counts, &mut set_aside).await?;
+            self.append(&mut transaction, arrivals, &[], &mut counts, &mut set_aside).await?;
             transaction.commit().await?;
         }
         let mut transaction = connection.begin().await?;
         hold(&mut transaction, &self.claim.lease, self.deps.lease).await?;
-        self.append(&mut transaction, last, &mut counts, &mut set_aside).await?;
+        let new_headers = self.append(&mut transaction, last, &settled.headers, &mut counts, &mut set_aside).await?;
+        let all_set_aside = counts.read > 0 && counts.stored + counts.unchanged == 0;
+        counts.read += settled.headers.len() as u64;
+        counts.stored += new_headers as u64;
+        counts.unchanged += (settled.headers.len() - new_headers) as u64;
         counts.quarantined = set_aside.len() as u64;
         quarantine(&mut transaction, self.claim.run_id, &self.quarantined(&set_aside)).await?;
         for kept in &read.kept {
@@ -257,7 +265,7 @@ impl Run<'_> {
             }
             Purpose::Backfill { stretch, part } => {
                 // What was set aside whole must be asked for again once the cause is mended.
-                if counts.read == 0 || counts.stored + counts.unchanged > 0 {
+                if !all_set_aside {
                     let (source, feed) = (self.entry.source, self.entry.feed);
                     mark_done(&mut transaction, source, feed, stretch.from, stretch.until, part.until).await?;
                 }
@@ -265,29 +273,32 @@ impl Run<'_> {
         }
         give_back(&mut transaction, &self.claim.lease).await?;
         transaction.commit().await?;
-        let report =
-            Report { run_id: self.claim.run_id, counts, state: verdict.state, reason: verdict.reason, next_due_at };
-        Ok(Outcome::Ran(report))
+        let (run_id, state, reason) = (self.claim.run_id, verdict.state, verdict.reason);
+        Ok(Outcome::Ran(Report { run_id, counts, all_set_aside, state, reason, next_due_at }))
     }
 
+    /// Counts what became of the values, and gives how many headers were new.
     async fn append(
         &self,
         connection: &mut PgConnection,
         arrivals: &[Arrival],
+        headers: &[Header],
         counts: &mut Counts,
         set_aside: &mut Vec<Refused>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<usize, StoreError> {
         let earlier = match (self.purpose, self.claim.standing) {
             (Purpose::Poll, Some(Standing { last_success_at: Some(at), last_read_from: Some(from), .. })) => {
                 Some(EarlierRead { at, from })
             }
             _ => None,
         };
-        let appended = append_payload(connection, self.claim.run_id, arrivals, earlier).await?;
+        let run_id = self.claim.run_id;
+        let shown = Headers { source: self.entry.source, headers };
+        let (appended, new_headers) = append_payload_with_headers(connection, run_id, arrivals, shown, earlier).await?;
         counts.stored += appended.stored as u64;
         counts.unchanged += appended.unchanged as u64;
         set_aside.extend(appended.refused.iter().map(|&(place, refusal)| refused_by_rule(&arrivals[place], refusal)));
-        Ok(())
+        Ok(new_headers)
     }
 
     /// Closes the run as failed and says when to try again.
@@ -321,6 +332,7 @@ impl Run<'_> {
         Ok(Outcome::Ran(Report {
             run_id: self.claim.run_id,
             counts,
+            all_set_aside: false,
             state: State::Failing,
             reason: Some(error.code().to_owned()),
             next_due_at,

@@ -48,7 +48,7 @@ pub const SCHEDULE: &[Entry] = &[
         shows: Some(Span::DAY.times(3)),
         backfill_step: Span::DAY.times(30),
         keep_raw: None,
-        why: "a day is complete soon after midnight, and its blocks may change for some hours; four requests of an unpublished fair-use limit",
+        why: "a day is complete soon after midnight, and its blocks may change for some hours; the page of blocks below the last retarget is asked here and not for each tip, because the tip shows those blocks itself unless there was a gap; five requests of an unpublished fair-use limit",
     },
     Entry {
         source: "mempool",

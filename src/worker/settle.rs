@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::PgPool;
 
 use crate::domain::append::Arrival;
+use crate::domain::chain::Header;
 use crate::domain::observation::SeriesKey;
 use crate::domain::plausible::find_jumps;
 use crate::domain::time::Timestamp;
@@ -21,6 +22,8 @@ const ROWS_BEFORE_CLOSING: usize = 40_000;
 pub(super) struct Settled {
     /// The believed arrivals, by period; the rows of one period are never parted.
     pub(super) batches: Vec<Vec<Arrival>>,
+    /// They go with the last batch.
+    pub(super) headers: Vec<Header>,
     pub(super) set_aside: Vec<Refused>,
     /// Values met, believed or not.
     pub(super) read: u64,
@@ -38,7 +41,7 @@ pub(super) struct Verdict {
 
 /// Sets aside what jumps too far from the value before, and cuts the rest into batches.
 pub(super) async fn settle(pool: &PgPool, normalized: Normalized) -> Result<Settled, StoreError> {
-    let Normalized { arrivals, mut refused } = normalized;
+    let Normalized { arrivals, headers, mut refused } = normalized;
     let read = (arrivals.len() + refused.len()) as u64;
     let mut jumped = vec![false; arrivals.len()];
     let mut gaps = 0;
@@ -61,7 +64,7 @@ pub(super) async fn settle(pool: &PgPool, normalized: Normalized) -> Result<Sett
         }
     }
     let believed = arrivals.into_iter().zip(jumped).filter_map(|(arrival, jumped)| (!jumped).then_some(arrival));
-    Ok(Settled { batches: cut_into_batches(believed.collect()), set_aside: refused, read, gaps })
+    Ok(Settled { batches: cut_into_batches(believed.collect()), headers, set_aside: refused, read, gaps })
 }
 
 /// A series with its arrivals and their places in the payload.

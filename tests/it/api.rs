@@ -300,7 +300,7 @@ async fn a_rule_change_moves_views_from_then_on_only() {
 async fn simulated_data_says_so_in_body_header_and_rows() {
     use miner_signals::domain::time::Day;
     use miner_signals::store::database::{Mode, pool};
-    use miner_signals::store::migrate::migrate;
+    use miner_signals::worker::migrate::migrate;
 
     let database = TestDatabase::new().await;
     let name = format!("{}_demo", database.options.get_database().unwrap());

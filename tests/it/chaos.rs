@@ -80,6 +80,7 @@ async fn check(pool: &PgPool) {
              union all
              select 'batch without its rows', count(*) from batch join run using (run_id)
                  where feed is not null and row_count <> (select count(*) from observation where observation.batch = batch.batch)
+                     + (select count(*) from block_header where block_header.batch = batch.batch)
              union all
              select 'run twice', count(*) from run first join run second
                  on first.source = second.source and first.run_id < second.run_id

@@ -21,14 +21,15 @@ use miner_signals::api::snapshot::Published;
 use miner_signals::clock::Clock;
 use miner_signals::domain::append::{Arrival, Incoming, withdrawal};
 use miner_signals::domain::catalog::find_metric;
+use miner_signals::domain::chain::Header;
 use miner_signals::domain::observation::{Reading, Resolution, SeriesKey};
 use miner_signals::domain::time::{Day, Timestamp};
 use miner_signals::store::database::{Mode, pool};
-use miner_signals::store::migrate::migrate;
 use miner_signals::store::observation::Appended;
 use miner_signals::store::private_postgres::PrivatePostgres;
 use miner_signals::store::run::start_run;
-use miner_signals::worker::ingest::append_payload;
+use miner_signals::worker::ingest::{Headers, append_payload, append_payload_with_headers};
+use miner_signals::worker::migrate::migrate;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection, PgConnection, PgPool};
@@ -103,13 +104,15 @@ impl TestDatabase {
         Self::migrated(options).await
     }
 
-    /// A database with the tables and nothing in those of values, rules and batches.
+    /// A database with the tables and nothing in those of values, rules, facts and batches.
     pub async fn empty() -> Self {
         let database = Self::new().await;
         sqlx::raw_sql(
-            "alter table rule disable trigger user; alter table batch disable trigger user;
-             delete from rule; delete from batch; update head set batch = 0;
-             alter table rule enable trigger user; alter table batch enable trigger user",
+            "alter table rule disable trigger user; alter table fact disable trigger user;
+             alter table batch disable trigger user;
+             delete from rule; delete from fact; delete from batch; update head set batch = 0;
+             alter table rule enable trigger user; alter table fact enable trigger user;
+             alter table batch enable trigger user",
         )
         .execute(&database.pool)
         .await
@@ -142,6 +145,13 @@ impl TestDatabase {
     pub async fn append(&self, arrivals: &[Arrival]) -> Appended {
         let mut connection = self.pool.acquire().await.unwrap();
         append_payload(&mut connection, self.run_id, arrivals, None).await.unwrap()
+    }
+
+    /// Appends headers of a source, as a worker does; gives how many were new.
+    pub async fn append_headers(&self, source: &str, headers: &[Header]) -> usize {
+        let mut connection = self.pool.acquire().await.unwrap();
+        let headers = Headers { source, headers };
+        append_payload_with_headers(&mut connection, self.run_id, &[], headers, None).await.unwrap().1
     }
 
     /// The API on this database, with the newest snapshot loaded.

@@ -163,7 +163,7 @@ async fn a_server_that_is_away_at_the_start_is_waited_for() {
 
     // The first migration meets the same, and is told from a database that is wrong.
     let nobody = pool(PgConnectOptions::new().host("127.0.0.1").port(1), 1);
-    let error = miner_signals::store::migrate::migrate(&nobody, miner_signals::store::database::Mode::Live).await;
+    let error = miner_signals::worker::migrate::migrate(&nobody, miner_signals::store::database::Mode::Live).await;
     assert!(error.unwrap_err().is_outage());
 }
 

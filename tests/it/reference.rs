@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use miner_signals::domain::append::Arrival;
-use miner_signals::domain::time::{Span, Timestamp};
+use miner_signals::domain::chain::block_hash_text;
+use miner_signals::domain::epochs::{COINMETRICS_OFFSET, daily_heights, epochs};
+use miner_signals::domain::time::{Day, Span, Timestamp};
 use miner_signals::sources::candles::{Candle, close};
 use miner_signals::sources::feed::{Unusable, Window};
 use miner_signals::sources::{Normalized, Refused, bitstamp, coinbase, coinmetrics, kraken, mempool};
@@ -111,6 +113,26 @@ async fn the_whole_history_keeps_the_publishers_digits() {
     }
     assert_eq!(compared, prices.len());
     assert!(compared > 5_000);
+}
+
+#[test]
+fn epochs_of_daily_history_are_the_published_ones() {
+    let Some(days) = reference("data/btc_network_daily.csv") else { return };
+    let Some(published) = reference("data/difficulty_epochs.csv") else { return };
+    let rows: Vec<csv::StringRecord> = csv::Reader::from_path(days).unwrap().records().map(Result::unwrap).collect();
+    let column = |place: usize| -> Vec<Option<f64>> { rows.iter().map(|row| row[place].parse().ok()).collect() };
+    let first_day = Day::parse(&rows[0][0]).unwrap();
+    let heights = daily_heights(first_day, &column(4), COINMETRICS_OFFSET).unwrap();
+    let found = epochs(&heights, &column(3));
+    let published: Vec<_> = csv::Reader::from_path(published).unwrap().records().map(Result::unwrap).collect();
+    assert_eq!((found.len(), published.len()), (433, 433));
+    for (epoch, row) in found.iter().zip(&published) {
+        assert_eq!((epoch.start_height.to_string(), epoch.day.to_string()), (row[1].to_owned(), row[2].to_owned()));
+        // Percent with three decimals.
+        let change = epoch.change.map(|change| 100.0 * change);
+        let off = change.zip(row[4].parse::<f64>().ok()).map_or(0.0, |(ours, theirs)| (ours - theirs).abs());
+        assert!(off < 5.01e-4 && change.is_some() != row[4].is_empty(), "{epoch:?} {row:?}");
+    }
 }
 
 /// Where the recorded answers of publishers lie.
@@ -305,6 +327,11 @@ async fn recorded_blocks_make_the_one_hour_that_they_cover() {
         ("difficulty/btc/mempool/1h".to_owned(), hour.to_owned(), 113_757_508_810_854.0),
     ];
     assert_eq!(shown(&normalized.arrivals), expected);
+    let headers: Vec<_> = normalized.headers.iter().map(|header| (header.height, header.bits)).collect();
+    assert_eq!(headers, (890_440..890_448).map(|height| (height, Some(386_038_124))).collect::<Vec<_>>());
+    let tip = normalized.headers[7];
+    assert_eq!(block_hash_text(&tip.hash), "0000000000000000000004cc6260ec7065ee8f65591864fb4c720ec110e3e2ab");
+    assert_eq!((tip.previous, tip.time), (normalized.headers[6].hash, at("2025-04-01T21:00:40Z")));
     // The adjustment of another recording is about another tip.
     let rest: serde_json::Value = serde_json::from_slice(&rest).unwrap();
     let other = mempool::normalize::hours(&blocks, &adjustment(&rest["da"].to_string()), window, now);
@@ -433,4 +460,164 @@ async fn recorded_candles_close_and_fillers_are_refused() {
     ] {
         assert_eq!(kraken::wire::parse(&read(file).unwrap()), Err(Unusable::Refused(said.to_owned())));
     }
+}
+
+/// Rows of a published table.
+fn table(file: &str) -> Option<Vec<BTreeMap<String, String>>> {
+    let mut reader = csv::Reader::from_path(reference(file)?).unwrap();
+    Some(reader.deserialize().map(Result::unwrap).collect())
+}
+
+fn is_close(actual: f64, expected: f64, tolerance: f64) -> bool {
+    (actual / expected - 1.0).abs() <= tolerance
+}
+
+#[tokio::test]
+async fn ratios_of_issuance_and_the_ribbon_are_those_worked_out_elsewhere() {
+    let Some(path) = reference("data/coinmetrics_btc.csv") else { return };
+    let (_database, api) = imported(&path).await;
+    let of = |metric: &str, day: &str| format!("/v1/series/{metric}.csv?start={day}&end={day}T12:00:00Z");
+    // Worked out with other programs on the same file.
+    for (metric, day, expected, tolerance) in [
+        ("puell_multiple", "2016-07-08", 1.6313, 3e-5),
+        ("puell_halving_adjusted", "2016-07-08", 1.6313, 3e-5),
+        ("puell_multiple", "2016-07-10", 0.8559, 6e-5),
+        ("puell_halving_adjusted", "2016-07-10", 1.7064, 3e-5),
+        ("puell_multiple", "2016-07-15", 0.7591, 6e-5),
+        ("puell_halving_adjusted", "2016-07-15", 1.4977, 3e-5),
+        ("thermocap_usd", "2016-12-31", 2_058_149_387.0, 1e-9),
+        ("thermocap_multiple", "2016-12-31", 7.5682, 1e-5),
+        ("difficulty_ribbon_compression", "2016-09-01", 0.042_058, 1e-5),
+        ("hash_ribbon_sma30_h_per_s", "2016-07-30", 1_485_351e12, 1e-6),
+        ("hash_ribbon_sma60_h_per_s", "2016-07-30", 1_486_453e12, 1e-6),
+    ] {
+        let found = series(&api, &of(metric, day)).await;
+        assert!(is_close(found[day], expected, tolerance), "{metric} of {day}: {} is not {expected}", found[day]);
+    }
+    let now = api.json("/v1/difficulty?date=2016-09-01&sd=sample").await;
+    let sample = now["data"]["ribbon_compression"].as_f64().unwrap();
+    assert!(is_close(sample, 0.042_058 * (8.0_f64 / 7.0).sqrt(), 2e-5), "{sample}");
+}
+
+#[tokio::test]
+async fn hash_ribbons_have_the_events_of_the_author() {
+    let Some(path) = reference("data/coinmetrics_btc.csv") else { return };
+    let (_database, api) = imported(&path).await;
+    let events = api.json("/v1/hash-ribbons/events?start=2009-01-01").await;
+    let events = events["data"].as_array().unwrap();
+    let days = |kind: &str| -> Vec<&str> {
+        events.iter().filter(|event| event["event"] == kind).map(|event| event["date"].as_str().unwrap()).collect()
+    };
+    let (buys, until) = (days("buy"), |days: &[&str]| days.iter().filter(|day| **day < "2017").count());
+    let published = [
+        "2011-12-26",
+        "2012-05-21",
+        "2012-06-21",
+        "2013-02-04",
+        "2015-01-28",
+        "2015-05-01",
+        "2015-05-29",
+        "2016-09-04",
+    ];
+    assert_eq!(buys[..until(&buys)], published);
+    assert_eq!(buys.iter().filter(|day| **day >= "2014").count(), 15, "{buys:?}");
+    assert!(days("inversion_start").contains(&"2016-07-30"));
+    assert!(days("recovered").contains(&"2016-08-22"));
+    eprintln!("buys of the hash ribbons: {buys:?}");
+    // On the day after, from what was known then: whether the inversion only flickered is open for three days.
+    let recovered = "/v1/hash-ribbons/events?start=2016-08-22&end=2016-08-23";
+    let known = api.json(&format!("{recovered}&as_of=2016-08-24")).await;
+    assert_eq!(
+        (&known["data"][0]["event"], &known["data"][0]["merged"]),
+        (&"recovered".into(), &serde_json::Value::Null)
+    );
+    let settled = api.json(&format!("{recovered}&as_of=2016-08-28")).await;
+    assert_eq!(settled["data"][0]["merged"], false);
+    let before = api.json("/v1/hash-ribbons/events?start=2016-09-01&as_of=2016-09-05").await;
+    assert_eq!(before["data"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn epochs_and_estimates_agree_with_the_chain() {
+    let Some(path) = reference("data/coinmetrics_btc.csv") else { return };
+    let Some(published) = table("data/difficulty_epochs.csv") else { return };
+    let (_database, api) = imported(&path).await;
+    let epochs = api.json("/v1/difficulty/epochs?start=2009-01-01").await;
+    let epochs = epochs["data"].as_array().unwrap();
+    assert_eq!(epochs.len(), published.len());
+    for (ours, theirs) in epochs.iter().zip(&published) {
+        assert_eq!(ours["start_height"].to_string(), theirs["start_height"]);
+        assert_eq!(ours["date"], theirs["start_date_utc"].as_str(), "epoch {}", ours["epoch"]);
+        if let Ok(percent) = theirs["change_pct"].parse::<f64>() {
+            let change = 100.0 * ours["change"].as_f64().unwrap();
+            assert!((change - percent).abs() < 0.001, "epoch {}: {change} is not {percent}", ours["epoch"]);
+        }
+    }
+    // The estimate a week into an epoch against what came: as far off as it says, in units of sigma.
+    let mut scores = Vec::new();
+    for pair in epochs.windows(2).skip(120) {
+        let day = pair[0]["date"].as_str().unwrap();
+        let day = Timestamp::parse(day).unwrap().plus(Span::DAY.times(7)).day();
+        let then = api.json(&format!("/v1/difficulty?date={day}")).await;
+        let data = &then["data"];
+        if data["epoch"] != pair[0]["epoch"] || data["estimate_change"].is_null() {
+            continue;
+        }
+        let missed = pair[1]["change"].as_f64().unwrap() - data["estimate_change"].as_f64().unwrap();
+        scores.push(missed / data["estimate_sigma"].as_f64().unwrap());
+    }
+    let spread = (scores.iter().map(|score| score * score).sum::<f64>() / scores.len() as f64).sqrt();
+    let wide = scores.iter().filter(|score| score.abs() > 3.0).count();
+    eprintln!("{} estimates a week before: spread {spread:.2} sigma, {wide} beyond three", scores.len());
+    assert!(scores.len() > 250);
+    // Hashrate moves within an epoch too, so they miss by more than chance alone, not by much.
+    assert!((0.8..2.0).contains(&spread) && wide * 10 < scores.len(), "{spread} {wide}");
+}
+
+#[tokio::test]
+async fn squeezes_of_history_and_a_fleet_of_ones_own() {
+    let Some(path) = reference("data/coinmetrics_btc.csv") else { return };
+    let (_database, api) = imported(&path).await;
+    // Every day's state as the view of that day shows it, with today's knowledge: spells of `squeeze`.
+    let mut spells: Vec<(String, String)> = Vec::new();
+    let scores = series(&api, "/v1/series/squeeze_score.csv").await;
+    let mut inside = false;
+    for day in scores.keys().filter(|day| day.as_str() < "2025") {
+        let data = &api.json(&format!("/v1/hashprice/squeeze?date={day}")).await["data"];
+        let shown = data["score"].as_f64().unwrap();
+        assert_eq!(shown.to_bits(), scores[day].to_bits(), "{day}");
+        let squeezed = data["state"] == "squeeze";
+        match (squeezed, inside) {
+            (true, false) => spells.push((day.clone(), day.clone())),
+            (true, true) => spells.last_mut().unwrap().1.clone_from(day),
+            _ => {}
+        }
+        inside = squeezed;
+    }
+    eprintln!("{} squeezes: {spells:?}", spells.len());
+    let began = std::time::Instant::now();
+    let address = "/v1/hashprice/squeeze?efficiency_j_per_th=98&power_usd_per_mwh=50&as_of=2019-02-01";
+    let own = api.json(address).await;
+    eprintln!("a fleet of one's own, as of 2019, cold: {:?}", began.elapsed());
+    let reference = api.json("/v1/hashprice/squeeze?as_of=2019-02-01").await;
+    let number = |answer: &serde_json::Value, field: &str| answer["data"][field].as_f64().unwrap();
+    // The nine fleets one by one: their mean, least and greatest are what the default shows.
+    let efficiency = number(&reference, "reference_efficiency_j_per_th");
+    let (mut margins, mut all) = (Vec::new(), Vec::new());
+    for factor in [0.8, 1.0, 1.25] {
+        for power in [40, 50, 60] {
+            let fleet = format!("efficiency_j_per_th={}&power_usd_per_mwh={power}", efficiency * factor);
+            let answer = api.json(&format!("/v1/hashprice/squeeze?{fleet}&as_of=2019-02-01")).await;
+            margins.push(number(&answer, "margin_part"));
+            all.push(number(&answer, "score"));
+            assert_eq!(answer["data"]["date"], reference["data"]["date"]);
+            assert_eq!(answer["data"]["speed_part"], reference["data"]["speed_part"]);
+        }
+    }
+    all.sort_by(f64::total_cmp);
+    assert!((margins.iter().sum::<f64>() / 9.0 - number(&reference, "margin_part")).abs() < 1e-9);
+    assert!((all[0] - number(&reference, "score_low")).abs() < 1e-7);
+    assert!((all[8] - number(&reference, "score_high")).abs() < 1e-7);
+    assert_eq!(own["data"]["fleets"], 1);
+    assert_eq!(own["data"]["date"], "2019-01-30", "the day after is known a day after its end");
 }

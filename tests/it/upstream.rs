@@ -20,7 +20,7 @@ use crate::harness::TestDatabase;
 /// Short enough for tests, and long enough for a busy machine to answer well.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-fn world() -> Arc<World> {
+pub fn world() -> Arc<World> {
     static WORLD: OnceLock<Arc<World>> = OnceLock::new();
     Arc::clone(WORLD.get_or_init(|| Arc::new(World::generate(1, Clock::System.now().day()))))
 }
@@ -39,7 +39,18 @@ impl Surroundings {
     }
 
     pub fn of(pool: PgPool) -> Self {
-        let upstreams = Upstreams::start(world(), Arc::new(|| Clock::System.now())).unwrap();
+        Self::with_upstreams(pool, Upstreams::start(world(), Arc::new(|| Clock::System.now())).unwrap())
+    }
+
+    /// The upstreams' time stands still, so that nothing is new when they are asked again.
+    pub fn frozen(pool: PgPool) -> Self {
+        let now = Clock::System.now();
+        let mut around = Self::with_upstreams(pool, Upstreams::start(world(), Arc::new(move || now)).unwrap());
+        around.deps.clock = Clock::manual(now);
+        around
+    }
+
+    fn with_upstreams(pool: PgPool, upstreams: Upstreams) -> Self {
         let address = |source: &str| upstreams.base(source).parse().unwrap();
         let addresses = Addresses {
             mempool: address("mempool"),

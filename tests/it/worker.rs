@@ -309,7 +309,7 @@ async fn a_demo_day_replayed_gives_the_published_log_again() {
 /// An empty database into which the batches of another were copied, one after another.
 async fn replay(from: &PgPool) -> TestDatabase {
     let to = TestDatabase::empty().await;
-    for table in ["series", "batch", "observation", "rule"] {
+    for table in ["series", "batch", "observation", "block_header", "fact", "rule"] {
         let columns: String = sqlx::query_scalar(
             "select string_agg(column_name, ', ' order by ordinal_position) from information_schema.columns
              where table_schema = 'public' and table_name = $1 and column_name <> 'run_id'",

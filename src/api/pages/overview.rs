@@ -8,15 +8,18 @@ use axum::response::{IntoResponse as _, Response};
 use super::metric::{FamilyList, families};
 use super::{Frame, Picture, Reader, page, still};
 use crate::api::answer::{ApiState, Page, answer_page};
+use crate::api::chart::Chart;
 use crate::api::chart::scale::say_value;
-use crate::api::chart::{Band, Chart};
 use crate::api::problem::Problem;
-use crate::api::readings::{Material, Wanted, known_metric};
-use crate::api::v1::series::read_stretch;
+use crate::api::readings::{Material, Wanted, freshness_of, known_metric};
+use crate::api::v1::difficulty::expected_retarget;
+use crate::api::v1::pictures::{Retarget, Scene};
 use crate::api::v1::sources::source_states;
 use crate::api::view::{Freshness, View};
+use crate::domain::indicators::difficulty::Estimate;
+use crate::domain::network::{Fleets, NetworkHistory, NetworkMetric, NetworkView};
 use crate::domain::observation::Resolution;
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::time::Timestamp;
 
 /// How a value of the strip is worded.
 #[derive(Clone, Copy)]
@@ -39,11 +42,8 @@ const STRIP: [(&str, &str, Wording); 6] = [
     ("difficulty", "Difficulty", Wording::Value),
 ];
 
-/// The charts below the one of hashprice.
-const CHARTS: [(&str, &str); 2] = [("difficulty", "Difficulty"), ("hashrate_h_per_s", "Hashrate")];
-
 /// How far back the charts go.
-const A_YEAR: Span = Span::DAY.times(365);
+const CHART_DAYS: usize = 365;
 
 #[derive(Template)]
 #[template(path = "index.html")]
@@ -76,6 +76,8 @@ struct Tile {
 struct Shown {
     slug: &'static str,
     title: &'static str,
+    /// The view of the API that says the same.
+    view: &'static str,
     picture: Picture,
 }
 
@@ -109,11 +111,11 @@ async fn answer(state: &ApiState, reader: Reader, request: &Parts) -> Result<Res
     }
     let key = format!("/ {}", hasher.finalize().to_hex());
     let view = View::of_snapshot(snapshot);
-    answer_page(state, view, &key, request, move |view| fill(made, view, sources, Vec::new())).await
+    answer_page(state, view, &key, request, move |view| fill(made, view, sources)).await
 }
 
-/// The page with values; `bands` are shaded in the chart of hashprice.
-fn fill(made: IndexPage, view: &View, sources: Vec<SourceRow>, bands: Vec<Band>) -> Result<Page, Problem> {
+/// The page with values.
+fn fill(made: IndexPage, view: &View, sources: Vec<SourceRow>) -> Result<Page, Problem> {
     let mut freshness: Option<Freshness> = None;
     let mut strip = Vec::new();
     for (slug, label, wording) in STRIP {
@@ -121,29 +123,83 @@ fn fill(made: IndexPage, view: &View, sources: Vec<SourceRow>, bands: Vec<Band>)
         freshness = Some(freshness.map_or(of_tile, |all| all.and(of_tile)));
         strip.push(tile);
     }
-    let shown = |slug, title, chart: &Chart| Ok::<_, Problem>(Shown { slug, title, picture: Picture::of(chart)? });
-    let mut charts = vec![shown("hashprice_usd_per_ph_day", "Hashprice", &hashprice_chart(view, bands)?)?];
-    for (slug, title) in CHARTS {
-        charts.push(shown(slug, title, &year_of(view, slug, title)?)?);
-    }
+    let stored = &view.snapshot.stored;
+    let history = NetworkHistory::new(stored.logs(), &stored.rules, &stored.facts, view.moment);
+    let network = history.view(view.moment);
+    let retarget = expected_retarget(view, &history, &network);
+    strip.extend(state_tiles(view, &network, retarget.as_ref().map(|(estimate, drawn)| (estimate, drawn.at)))?);
+    let charts = charts(&Scene::newest(view, &network, CHART_DAYS), retarget.map(|(_, drawn)| drawn))?;
     let moment = view.moment;
     let values = Values { strip, charts, sources, known_as_of: moment.at.to_string(), snapshot: moment.batch };
     page(&IndexPage { hidden: None, values: Some(values), ..made }, freshness.unwrap_or_default())
 }
 
-/// A year of hashprice; `bands` shade stretches of time, such as those of a squeeze.
-///
-/// # Errors
-/// None for a metric of the catalog.
-pub fn hashprice_chart(view: &View, bands: Vec<Band>) -> Result<Chart, Problem> {
-    Ok(year_of(view, "hashprice_usd_per_ph_day", "Hashprice")?.with_bands(bands))
+/// A year of hashprice with its squeezes, of difficulty with the next retarget, and of the hash ribbons.
+fn charts(scene: &Scene<'_, '_, '_>, retarget: Option<Retarget>) -> Result<Vec<Shown>, Problem> {
+    let shown = |slug, title, view, chart: Chart| {
+        let chart = Chart { title: format!("{title}, 1 year"), ..chart };
+        Ok::<_, Problem>(Shown { slug, title, view, picture: Picture::of(&chart)? })
+    };
+    let (hashprice, ribbons) = (NetworkMetric::HashpriceUsd, NetworkMetric::HashRibbonDepth);
+    let difficulty = NetworkMetric::RibbonCompression;
+    Ok(vec![
+        shown(hashprice.slug(), "Hashprice", "/v1/hashprice/squeeze", scene.hashprice(&scene.meta(hashprice)?))?,
+        shown("difficulty", "Difficulty", "/v1/difficulty", scene.difficulty(&scene.meta(difficulty)?, retarget))?,
+        shown(ribbons.slug(), "Hash ribbons", "/v1/hash-ribbons", scene.hash_ribbons(&scene.meta(ribbons)?))?,
+    ])
 }
 
-/// The last 365 days of a metric of the network, up to the moment of the view.
-fn year_of(view: &View, slug: &str, title: &str) -> Result<Chart, Problem> {
-    let wanted = Wanted { metric: known_metric(slug)?, subject: "btc", source: None, resolution: Resolution::Day };
-    let stretch = read_stretch(view, wanted, Some(view.moment.at.minus(A_YEAR)), None)?;
-    Ok(Chart { title: format!("{title}, 1 year"), ..stretch.chart })
+/// The states of the day: squeeze, next retarget, hash ribbons.
+fn state_tiles(
+    view: &View,
+    network: &NetworkView<'_, '_>,
+    retarget: Option<(&Estimate, Timestamp)>,
+) -> Result<Vec<Tile>, Problem> {
+    let state = |metric: NetworkMetric, label, value: Option<String>, detail: String, date: String| {
+        let freshness = freshness_of(network.groups_of(metric));
+        Ok::<_, Problem>(Tile {
+            slug: known_metric(metric.slug())?.slug,
+            label,
+            value: value.unwrap_or_else(|| "none".to_owned()),
+            unit: detail,
+            date,
+            stale: freshness.is_stale(view.moment.at),
+        })
+    };
+    let date = |day: Option<usize>| day.map(|day| network.date_of(day).to_string()).unwrap_or_default();
+    let score = network.newest_with_value(NetworkMetric::SqueezeScore);
+    let squeeze = score.map(|day| network.squeeze_days(Fleets::Reference)[day]);
+    let points = score.and_then(|day| network.squeeze(Fleets::Reference, day).ok());
+    let ribbons = network.newest_with_value(NetworkMetric::HashRibbonDepth);
+    let of_ribbons = ribbons.map(|day| network.hash_ribbons(day));
+    let days = |days: u32| format!("for {days} days");
+    Ok(vec![
+        state(
+            NetworkMetric::SqueezeScore,
+            "Hashprice squeeze",
+            squeeze.and_then(|day| Some(day.state?.name().to_owned())),
+            points.map(|reading| format!("score {:.0}", reading.score)).unwrap_or_default(),
+            date(score),
+        )?,
+        state(
+            NetworkMetric::RetargetEstimate,
+            "Next retarget",
+            retarget.map(|(estimate, _)| Wording::Change.say(estimate.change, "1")),
+            retarget.and_then(|(estimate, _)| estimate.sigma).map(said_sigma).unwrap_or_default(),
+            retarget.map(|(_, at)| format!("expected {}", at.day())).unwrap_or_default(),
+        )?,
+        state(
+            NetworkMetric::HashRibbonDepth,
+            "Hash ribbons",
+            of_ribbons.and_then(|ribbons| Some(ribbons.state?.name().to_owned())),
+            of_ribbons.map(|ribbons| days(ribbons.days_in_state)).unwrap_or_default(),
+            date(ribbons),
+        )?,
+    ])
+}
+
+fn said_sigma(sigma: f64) -> String {
+    format!("\u{b1} {:.1} %", sigma * 100.0)
 }
 
 fn tile(view: &View, slug: &str, label: &'static str, wording: Wording) -> Result<(Tile, Freshness), Problem> {

@@ -5,25 +5,18 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::shapes::{Envelope, Meta};
-use crate::api::answer::{ApiState, Content, Endpoint, Object, Question};
-use crate::api::form::Form;
-use crate::api::openapi::{DateParam, ListForms, ViewErrors, ViewParams};
+use super::now::{Now, answer_now, of_metric, shown};
+use super::shapes::Envelope;
+use crate::api::answer::{ApiState, Content, Data, Endpoint, Object, Question};
+use crate::api::form::DRAWN_FORMS;
+use crate::api::openapi::{DateParam, DrawnForms, ViewErrors, ViewParams};
 use crate::api::problem::Problem;
-use crate::api::readings::{Material, Wanted, known_metric};
 use crate::api::time_format::Date;
-use crate::api::view::{Knowledge, View};
-use crate::domain::indicators::hashprice::{HALVING_DAYS, fee_share, post_halving};
-use crate::domain::indicators::statistics::{Scratch, round_significant};
-use crate::domain::network::{DERIVED_DIGITS, NetworkHistory, NetworkMetric, NetworkView};
-use crate::domain::observation::Resolution;
+use crate::domain::indicators::statistics::{Missing, Scratch};
+use crate::domain::network::{NetworkMetric, NetworkView};
 
-static HASHPRICE: Endpoint = Endpoint {
-    params: &["date"],
-    forms: &[Form::Json, Form::Csv, Form::Ndjson],
-    content: hashprice,
-    text_demands_fresh: false,
-};
+static HASHPRICE: Endpoint =
+    Endpoint { params: &["date"], forms: DRAWN_FORMS, content: hashprice, text_demands_fresh: false };
 
 /// What a petahash per second of hashrate earns in a day.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -60,6 +53,11 @@ pub struct Hashprice {
     /// Whether a halving was less than 365 days before: levels from before it are in the window. Null
     /// in a simulated world.
     pub post_halving: Option<bool>,
+    /// Whether price over difficulty fell by 30 % or more in seven days: a collapse without regard to fees
+    /// and halvings. Null where one of the four numbers is missing.
+    pub collapse: Option<bool>,
+    /// Whether price alone fell by 25 % or more in seven days: the plain rival of `collapse`.
+    pub price_fell_a_quarter: Option<bool>,
     pub price_usd: Option<f64>,
     pub hashrate_h_per_s: Option<f64>,
     /// Fees as a share of revenue, 0 to 1.
@@ -76,7 +74,7 @@ pub struct Hashprice {
 /// What one petahash per second of hashrate earned in the newest complete UTC day, in USD and
 /// bitcoin, with smoothed variants and its level among the last 365 days.
 #[utoipa::path(get, path = "/v1/hashprice", operation_id = "readHashprice", tag = "hashprice",
-    params(DateParam, ViewParams, ListForms),
+    params(DateParam, ViewParams, DrawnForms),
     responses(
         (status = 200, description = "Hashprice of the day", body = Envelope<Hashprice>),
         ViewErrors,
@@ -86,56 +84,33 @@ pub async fn read_hashprice(State(state): State<ApiState>, request: Request) -> 
 }
 
 fn hashprice(question: &Question) -> Result<Content, Problem> {
-    let date = question.params.day("date")?;
-    let mut view: View = question.view.clone();
-    if date.is_some() && view.as_of.is_none() {
-        view.knowledge = Knowledge::Hindsight;
-    }
-    let metric = known_metric(NetworkMetric::HashpriceUsd.slug())?;
-    let stored = &view.snapshot.stored;
-    let history = NetworkHistory::new(stored.logs(), &stored.rules, view.moment);
-    let network = history.view(view.moment);
-    let day = match date {
-        Some(date) => Some(history.index_of(date)).filter(|&day| day < history.days() && history.day(day) == date),
-        None => network.newest_with_value(NetworkMetric::HashpriceUsd),
-    };
-    let mut answer = match day {
-        Some(day) => of_day(&history, &network, day),
-        None => Hashprice { reason: Some("no_data"), ..Hashprice::default() },
-    };
-    answer.spot_reason = Some("no_blocks");
-    answer.simulated = view.is_simulated().then_some(true);
-    // The dates of real halvings say nothing about a simulated chain.
-    answer.post_halving = day.filter(|_| !view.is_simulated()).map(|day| post_halving(history.day(day), &HALVING_DAYS));
-    if let Some(date) = date {
-        answer.date = Some(Date(date));
-    }
-    let sources = day.map_or_else(String::new, |day| network.source(NetworkMetric::HashpriceUsd, day));
-    let sources = sources.split('+').filter(|source| !source.is_empty()).map(str::to_owned).collect();
-    let wanted = Wanted { metric, subject: "btc", source: None, resolution: Resolution::Day };
-    let freshness = Material::gather(&view, wanted).series().freshness();
-    let meta = Meta::of(Some(metric), Some("btc"), &view, &freshness, sources);
-    Ok(Content { data: Box::new(Object(answer)), meta, freshness, next_cursor: None })
+    let main = NetworkMetric::HashpriceUsd;
+    let newest = |network: &NetworkView<'_, '_>| network.newest_with_value(main);
+    let write = |now: &Now<'_, '_, '_>| Ok(Box::new(Object(of_day(now))) as Box<dyn Data + Send>);
+    answer_now(question, main, newest, of_metric(main), write, |scene, meta| scene.hashprice(meta))
 }
 
-fn of_day(history: &NetworkHistory<'_>, network: &NetworkView<'_, '_>, day: usize) -> Hashprice {
+fn of_day(now: &Now<'_, '_, '_>) -> Hashprice {
+    let common = Hashprice {
+        date: now.date(),
+        spot_reason: Some("no_blocks"),
+        post_halving: now.post_halving(),
+        simulated: now.simulated(),
+        ..Hashprice::default()
+    };
+    let Some(day) = now.day else { return Hashprice { reason: Some(Missing::NoData.code()), ..common } };
+    let network = now.network;
     let mut scratch = Scratch::default();
     let main = network.value(NetworkMetric::HashpriceUsd, day, &mut scratch);
     let mut value = |metric: NetworkMetric| network.value(metric, day, &mut scratch).ok();
     let usd = value(NetworkMetric::HashpriceUsd);
     let btc = value(NetworkMetric::HashpriceBtc);
-    let round = |number: f64| round_significant(number, DERIVED_DIGITS);
-    let issuance_and_fees = network.chain_value(day, 2).zip(network.chain_value(day, 1));
-    let share = issuance_and_fees.and_then(|(issuance, fees)| fee_share(issuance, fees).ok());
     Hashprice {
-        date: Some(Date(history.day(day))),
         usd_per_ph_day: usd,
         btc_per_ph_day: btc,
         // 1 PH is 1,000 TH, and 1 BTC is 1e8 satoshi.
-        usd_per_th_day: usd.map(|usd| round(usd / 1e3)),
-        sat_per_th_day: btc.map(|btc| round(btc * 1e5)),
-        spot_usd_per_ph_day: None,
-        spot_reason: None,
+        usd_per_th_day: usd.map(|usd| shown(usd / 1e3)),
+        sat_per_th_day: btc.map(|btc| shown(btc * 1e5)),
         ma7_usd_per_ph_day: value(NetworkMetric::Ma7),
         rev_hr7_usd_per_ph_day: value(NetworkMetric::RevenueOverHashrate7),
         change_7d: value(NetworkMetric::Change7d),
@@ -143,11 +118,12 @@ fn of_day(history: &NetworkHistory<'_>, network: &NetworkView<'_, '_>, day: usiz
         drawdown_365d: value(NetworkMetric::Drawdown),
         z_log_365d: value(NetworkMetric::ZLog),
         z_robust_365d: value(NetworkMetric::ZRobust),
-        post_halving: None,
-        price_usd: network.price.value(day, 0),
-        hashrate_h_per_s: network.chain_value(day, 0),
-        fee_share: share.map(round),
-        reason: main.err().map(crate::domain::indicators::statistics::Missing::code),
-        simulated: None,
+        collapse: network.collapse(day).ok(),
+        price_fell_a_quarter: network.price_fell_a_quarter(day).ok(),
+        price_usd: network.price_usd(day),
+        hashrate_h_per_s: network.hashrate_h_per_s(day),
+        fee_share: network.fee_share(day).map(shown),
+        reason: main.err().map(Missing::code),
+        ..common
     }
 }

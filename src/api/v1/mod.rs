@@ -1,9 +1,15 @@
 //! The endpoints of version 1, one resource a file.
 
+pub mod breakeven;
+pub mod difficulty;
+pub mod hash_ribbons;
 pub mod hashprice;
 pub mod latest;
+mod now;
 pub mod panel;
+pub mod pictures;
 pub mod series;
 pub mod shapes;
 pub mod sources;
+pub mod squeeze;
 pub mod status;

@@ -10,7 +10,7 @@ use crate::api::answer::{ApiState, Charted, Content, Data, Endpoint, Question, R
 use crate::api::chart::{Chart, Line, LineClass};
 use crate::api::columns::{Column, ColumnPage};
 use crate::api::cursor::Cursor;
-use crate::api::form::Form;
+use crate::api::form::{DRAWN_FORMS, Form, ROW_FORMS};
 use crate::api::openapi::{DrawnForms, ListForms, NameParams, SeriesParams, ViewErrors, ViewParams};
 use crate::api::problem::{Code, Problem};
 use crate::api::readings::{Material, Row, Vintage, Wanted, check_names, known_metric, logs_seen, sources_of};
@@ -25,9 +25,6 @@ use crate::domain::time::Timestamp;
 /// Rows of a JSON page unless `limit` says otherwise, and at most.
 pub const DEFAULT_LIMIT: i64 = 1_000;
 pub const MAX_LIMIT: i64 = 10_000;
-
-const ROW_FORMS: &[Form] = &[Form::Json, Form::Csv, Form::Ndjson];
-const DRAWN_FORMS: &[Form] = &[Form::Json, Form::Csv, Form::Ndjson, Form::Svg];
 
 static LIST: Endpoint = Endpoint { params: &[], forms: ROW_FORMS, content: list, text_demands_fresh: false };
 
@@ -225,6 +222,11 @@ impl Page {
             limit: given.or(last).or(is_page.then_some(count(DEFAULT_LIMIT))),
             cursor: question.cursor,
         })
+    }
+
+    /// Whether the range holds an instant.
+    pub(super) fn holds(&self, at: Timestamp) -> bool {
+        self.start.is_none_or(|start| start <= at) && self.end.is_none_or(|end| at < end)
     }
 
     /// The places of the page among `count` rows in time order, and the cursor of the next page.

@@ -15,6 +15,13 @@
 //! - **Sums** are taken afresh over each window, oldest first. The same window gives the same bits
 //!   whatever was computed before it, and at whatever day a computation began.
 
+pub mod capitulation;
+pub mod collapse;
+pub mod difficulty;
 pub mod hashprice;
+pub mod issuance;
+pub mod mining_cost;
+pub mod ribbons;
 pub mod spot;
+pub mod squeeze;
 pub mod statistics;

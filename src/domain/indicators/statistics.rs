@@ -38,6 +38,12 @@ pub enum Missing {
     NoDispersion,
     /// An input is NaN or infinite, or the result would be.
     NotFinite,
+    /// An input lies outside the range in which the formula has a meaning, such as a share above 1.
+    OutOfRange,
+    /// An input is older than the formula accepts.
+    Stale,
+    /// A table of facts has no row that was known by then.
+    NoFacts,
 }
 
 /// How much life the series needs before a window gives a result.
@@ -101,6 +107,9 @@ impl Missing {
             Self::NotPositive => "not_positive",
             Self::NoDispersion => "no_dispersion",
             Self::NotFinite => "not_finite",
+            Self::OutOfRange => "out_of_range",
+            Self::Stale => "stale",
+            Self::NoFacts => "no_facts",
         }
     }
 }
@@ -118,11 +127,27 @@ impl WindowRule {
     /// # Errors
     /// See the module: `NoData`, `InsufficientHistory`, `Holes`, `NotFinite`.
     fn admit<'a>(&self, days: &'a [Option<f64>]) -> Result<Window<'a>, Missing> {
-        let days = &days[days.len().saturating_sub(self.days)..];
+        let days = self.tail(days);
+        let observations = days.iter().filter(|value| value.is_some()).count();
+        let today = self.check(days, observations)?;
+        // Without an early exit the compiler can look at several days at once.
+        let all_finite = days.iter().fold(true, |so_far, value| so_far & value.is_none_or(f64::is_finite));
+        if !all_finite {
+            return Err(Missing::NotFinite);
+        }
+        Ok(Window { days, observations, today })
+    }
+
+    /// The days that count: the last of a slice that may be longer.
+    fn tail<'a>(&self, days: &'a [Option<f64>]) -> &'a [Option<f64>] {
+        &days[days.len().saturating_sub(self.days)..]
+    }
+
+    /// Today's value, if there is one, and enough history of so many values without too many holes.
+    fn check(&self, days: &[Option<f64>], observations: usize) -> Result<f64, Missing> {
         let Some(&Some(today)) = days.last() else {
             return Err(Missing::NoData);
         };
-        let observations = days.iter().filter(|value| value.is_some()).count();
         let long_enough = match self.minimum {
             Minimum::Days(minimum) => days.len() >= minimum,
             Minimum::Observations(minimum) => observations >= minimum,
@@ -137,12 +162,7 @@ impl WindowRule {
                 return Err(Missing::Holes);
             }
         }
-        // Without an early exit the compiler can look at several days at once.
-        let all_finite = days.iter().fold(true, |so_far, value| so_far & value.is_none_or(f64::is_finite));
-        if !all_finite {
-            return Err(Missing::NotFinite);
-        }
-        Ok(Window { days, observations, today })
+        Ok(today)
     }
 }
 
@@ -176,6 +196,10 @@ impl Window<'_> {
     fn median(&self, scratch: &mut Scratch) -> f64 {
         // A window that was admitted has today's value at least.
         median_of(self.values(), scratch).unwrap_or(self.today)
+    }
+
+    fn maximum(&self) -> f64 {
+        self.values().fold(self.today, larger)
     }
 
     /// The median and the median absolute deviation from it.
@@ -222,6 +246,14 @@ pub fn finite(value: f64) -> Result<f64, Missing> {
     if value.is_finite() { Ok(value) } else { Err(Missing::NotFinite) }
 }
 
+/// `value`, if it is a number greater than zero.
+///
+/// # Errors
+/// `NotPositive` for 0 or less; `NotFinite` for NaN and the infinities.
+pub fn positive(value: f64) -> Result<f64, Missing> {
+    if finite(value)? > 0.0 { Ok(value) } else { Err(Missing::NotPositive) }
+}
+
 /// `(Σ x) / n` over the window's `n` values, in their unit.
 ///
 /// # Errors
@@ -233,7 +265,15 @@ pub fn finite(value: f64) -> Result<f64, Missing> {
 /// assert_eq!(mean(&[Some(1.0), Some(2.0), Some(6.0)], &WindowRule::moving_average(3)), Ok(3.0));
 /// ```
 pub fn mean(days: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> {
-    finite(rule.admit(days)?.mean())
+    let days = rule.tail(days);
+    // One pass: a hole adds nothing, and a sum is finite only if everything in it is.
+    let (mut sum, mut observations) = (0.0, 0);
+    for value in days {
+        sum += value.unwrap_or(0.0);
+        observations += usize::from(value.is_some());
+    }
+    rule.check(days, observations)?;
+    finite(sum / as_f64(observations))
 }
 
 /// `sqrt(Σ (x − mean)² / n)` over the window's `n` values, in their unit. The divisor is `n`: the
@@ -307,8 +347,44 @@ pub fn percentile_rank(days: &[Option<f64>], rule: &WindowRule) -> Result<f64, M
 /// ```
 pub fn drawdown(days: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> {
     let window = rule.admit(days)?;
-    let highest = window.values().fold(window.today, larger);
-    Ok(1.0 - ratio(window.today, highest)?)
+    Ok(1.0 - ratio(window.today, window.maximum())?)
+}
+
+/// The highest of the window's values, in their unit.
+///
+/// # Errors
+/// Those of the window (see the module).
+///
+/// # Examples
+/// ```
+/// use miner_signals::domain::indicators::statistics::{WindowRule, maximum};
+/// let days = [4.0, 8.0, 2.0, 1.0, 2.0].map(Some);
+/// assert_eq!(maximum(&days, &WindowRule::moving_average(5)), Ok(8.0));
+/// ```
+pub fn maximum(days: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> {
+    Ok(rule.admit(days)?.maximum())
+}
+
+/// The quantile of `percent` of 100, in the values' unit: of `n` values in ascending order the one
+/// at `(n − 1) × percent / 100`, counted from 0, and between two of them in proportion. `None` of none;
+/// a `percent` above 100 counts as 100.
+///
+/// # Examples
+/// A quarter of the way from the first of five to the last is the second; 95 % is 3.8 steps.
+/// ```
+/// use miner_signals::domain::indicators::statistics::quantile_of_sorted;
+/// let sorted = [1.0, 2.0, 4.0, 8.0, 18.0];
+/// assert_eq!(quantile_of_sorted(&sorted, 25), Some(2.0));
+/// assert_eq!(quantile_of_sorted(&sorted, 95), Some(16.0)); // 8 + 0.8 × 10
+/// ```
+#[must_use]
+pub fn quantile_of_sorted(sorted: &[f64], percent: u8) -> Option<f64> {
+    // In whole hundredths, because 0.65 and 0.95 have no exact binary form: a quantile that falls on
+    // a value is then that value, and a score that equals it has reached it.
+    let hundredths = sorted.len().checked_sub(1)? * usize::from(percent.min(100));
+    let lower = sorted[hundredths / 100];
+    let upper = sorted.get(hundredths / 100 + 1).copied().unwrap_or(lower);
+    Some(lower + (upper - lower) * as_f64(hundredths % 100) / 100.0)
 }
 
 /// The natural logarithm of each day, for [`z_log`] and [`z_robust`]: same length, same order,
@@ -566,6 +642,21 @@ mod tests {
     }
 
     #[test]
+    fn quantiles_by_hand() {
+        assert_eq!(quantile_of_sorted(&[], 50), None);
+        assert_eq!(quantile_of_sorted(&[7.0], 95), Some(7.0));
+        assert_eq!(quantile_of_sorted(&[1.0, 2.0], 0), Some(1.0));
+        assert_eq!(quantile_of_sorted(&[1.0, 2.0], 100), Some(2.0));
+        assert_eq!(quantile_of_sorted(&[1.0, 2.0], 255), Some(2.0));
+        assert_eq!(quantile_of_sorted(&[1.0, 2.0, 10.0], 50), Some(2.0));
+        // Of 0, 1, … 364 the quantile is its own position: 364 times 0.65, 0.80 and 0.95.
+        let sorted: Vec<f64> = (0..365).map(f64::from).collect();
+        assert_eq!(quantile_of_sorted(&sorted, 65), Some(236.6));
+        assert_eq!(quantile_of_sorted(&sorted, 80), Some(291.2));
+        assert_eq!(quantile_of_sorted(&sorted, 95), Some(345.8));
+    }
+
+    #[test]
     fn a_window_of_one() {
         let scratch = &mut Scratch::default();
         let days = some(&[3.0]);
@@ -671,6 +762,8 @@ mod tests {
         assert_eq!(ratio(1.0, f64::INFINITY), Err(Missing::NotFinite));
         assert_eq!(ratio(1.0, f64::NAN), Err(Missing::NotFinite));
         assert_eq!(ratio(f64::MAX, 0.5), Err(Missing::NotFinite));
+        assert_eq!(positive(f64::NEG_INFINITY), Err(Missing::NotFinite));
+        assert_eq!(positive(-0.0), Err(Missing::NotPositive));
         assert_eq!(ratio(1.0, -0.0), Err(Missing::DivisionByZero));
         assert_eq!(ratio(1.0, -2.0), Err(Missing::NegativeDenominator));
         assert_eq!(drawdown(&some(&[0.0, 0.0]), &ANY), Err(Missing::DivisionByZero));
@@ -681,6 +774,8 @@ mod tests {
     fn reasons_read_as_their_codes() {
         assert_eq!(Missing::InsufficientHistory.to_string(), "insufficient_history");
         assert_eq!(Missing::NoData.code(), "no_data");
+        assert_eq!(Missing::OutOfRange.code(), "out_of_range");
+        assert_eq!(Missing::Stale.code(), "stale");
     }
 
     #[test]
@@ -798,6 +893,17 @@ mod tests {
             let (lower, upper) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
             let median = median(&some(&days), &ANY, &mut Scratch::default())?;
             prop_assert_eq!(median, f64::midpoint(lower, upper));
+        }
+
+        #[test]
+        fn the_quantile_at_half_is_the_median_and_quantiles_rise(days in positive_days()) {
+            let mut sorted = days.clone();
+            sorted.sort_by(f64::total_cmp);
+            let half = quantile_of_sorted(&sorted, 50).unwrap();
+            let median = median(&some(&days), &ANY, &mut Scratch::default())?;
+            prop_assert!((half - median).abs() <= 1e-12 * median);
+            let all: Vec<_> = (0..=100).map(|percent| quantile_of_sorted(&sorted, percent).unwrap()).collect();
+            prop_assert!(all.is_sorted());
         }
 
         #[test]

@@ -280,6 +280,7 @@ fn block_row(asked: &Asked<'_>, block: &Block) -> Row {
         ("height", Cell::Whole(i64::from(block.height))),
         ("version", Cell::Whole(0x2000_0000)),
         ("timestamp", Cell::Time(block.time, TimeForm::Seconds)),
+        ("bits", Cell::Whole(i64::from(block.bits))),
         ("difficulty", Cell::Value(block.difficulty, ValueForm::Number)),
         ("tx_count", Cell::Whole(i64::from(block.transactions))),
         ("size", Cell::Whole(size)),

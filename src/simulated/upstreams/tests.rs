@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::*;
+use crate::domain::indicators::difficulty::Target;
 use crate::domain::time::{Day, Span};
 use crate::simulated::blocks::epoch_seconds;
 
@@ -246,6 +247,8 @@ mod mempool {
         assert_eq!(rows[0]["height"], scene.world.tip(scene.now()).unwrap());
         for pair in rows.windows(2) {
             assert_eq!(pair[0]["previousblockhash"], pair[1]["id"]);
+            let bits = u32::try_from(pair[0]["bits"].as_u64().unwrap()).unwrap();
+            assert_eq!(Target::from_compact(bits).ok().map(Target::difficulty), pair[0]["difficulty"].as_f64());
         }
         let block = scene.world.block(scene.world.tip(scene.now()).unwrap()).unwrap();
         assert_eq!(rows[0]["extras"]["totalFees"].as_u64().unwrap(), block.fees_satoshi);

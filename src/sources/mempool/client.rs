@@ -6,19 +6,21 @@ use super::super::feed::{Answer, Ask, Feed, Unusable, Window};
 use super::super::{Normalized, address};
 use super::normalize::{self, SOURCE};
 use super::wire::{self, parse};
+use crate::domain::indicators::difficulty::RETARGET_BLOCKS;
 use crate::domain::time::Timestamp;
 
 /// Rows that three days of blocks cannot have: a server that does not know an interval answers with
 /// the whole history.
 const TOO_MANY_ROWS: usize = 2_000;
 
-/// Daily observations: hashrate, and what the blocks of the last days came to.
+/// Daily observations: hashrate, and what the blocks of the last days came to. Also the headers of the
+/// epoch's first block and of those below it: the tip shows them only while they are among the newest.
 #[derive(Debug, Clone)]
 pub struct Days {
     base: Url,
 }
 
-/// Hourly observations from the newest blocks, and the price at the last full hour.
+/// Hourly observations from the newest blocks, their headers, and the price at the last full hour.
 #[derive(Debug, Clone)]
 pub struct Tip {
     base: Url,
@@ -57,16 +59,31 @@ impl Feed for Days {
     }
 
     fn ask(&self, _window: Window, answers: &[Answer]) -> Result<Option<Ask>, Unusable> {
-        Ok(DAYS.get(answers.len()).map(|path| Ask::open(address(&self.base, path, &[]))))
+        let path = match answers {
+            [.., retargets] if answers.len() == DAYS.len() => {
+                epoch_start(&parse::<Vec<wire::Retarget>>(&retargets.body)?).map(|height| format!("v1/blocks/{height}"))
+            }
+            _ => DAYS.get(answers.len()).map(|path| (*path).to_owned()),
+        };
+        Ok(path.map(|path| Ask::open(address(&self.base, &path, &[]))))
     }
 
     fn normalize(&self, window: Window, answers: &[Answer], now: Timestamp) -> Result<Normalized, Unusable> {
+        let (answers, page) = answers.split_at(answers.len().min(DAYS.len()));
         let [hashrates, fees, rewards, retargets] = whole(answers)?;
         let fees = blocks(parse::<Vec<wire::Fees>>(fees)?)?;
         let rewards = blocks(parse::<Vec<wire::Rewards>>(rewards)?)?;
         let retargets = parse::<Vec<wire::Retarget>>(retargets)?;
         let of_hashrate = normalize::hashrates(&parse(hashrates)?, window, now);
-        Ok(together([of_hashrate, normalize::days(&fees, &rewards, &retargets, window, now)]))
+        let of_days = normalize::days(&fees, &rewards, &retargets, window, now);
+        let headers = match page {
+            [] => Normalized::default(),
+            page => {
+                let [page] = whole(page)?;
+                normalize::headers(&blocks(parse::<Vec<wire::Block>>(page)?)?, now)
+            }
+        };
+        Ok(together([of_hashrate, of_days, headers]))
     }
 }
 
@@ -105,11 +122,19 @@ fn blocks<Row>(rows: Vec<Row>) -> Result<Vec<Row>, Unusable> {
     Ok(rows)
 }
 
-fn together(parts: [Normalized; 2]) -> Normalized {
-    let [mut first, second] = parts;
-    first.arrivals.extend(second.arrivals);
-    first.refused.extend(second.refused);
-    first
+fn together<const COUNT: usize>(parts: [Normalized; COUNT]) -> Normalized {
+    parts.into_iter().fold(Normalized::default(), |mut all, part| {
+        all.arrivals.extend(part.arrivals);
+        all.headers.extend(part.headers);
+        all.refused.extend(part.refused);
+        all
+    })
+}
+
+/// The height of the newest retarget in the list; `None` if it names none.
+fn epoch_start(retargets: &[wire::Retarget]) -> Option<u64> {
+    let heights = retargets.iter().filter_map(|row| row.get(1)?.whole());
+    heights.filter(|height| height.is_multiple_of(u64::from(RETARGET_BLOCKS))).max()
 }
 
 #[cfg(test)]
@@ -119,6 +144,7 @@ mod tests {
     use super::super::super::candles::tests::window;
     use super::*;
     use crate::domain::append::Arrival;
+    use crate::domain::chain::{Header, parse_block_hash};
 
     /// 2030-01-01T00:00:00Z.
     const NEW_YEAR: i64 = 1_893_456_000;
@@ -171,7 +197,7 @@ mod tests {
         let feed = Days::new(Url::parse("http://node.test/api/").unwrap());
         let mut asked = Vec::new();
         let window = window("2030-01-01", "2030-01-02");
-        while let Some(ask) = feed.ask(window, &answers(&vec![""; asked.len()])).unwrap() {
+        while let Some(ask) = feed.ask(window, &answers(&vec![RETARGETS; asked.len()])).unwrap() {
             asked.push(ask.address.path().to_owned());
         }
         let expected = [
@@ -179,8 +205,13 @@ mod tests {
             "/api/v1/mining/blocks/fees/3d",
             "/api/v1/mining/blocks/rewards/3d",
             "/api/v1/mining/difficulty-adjustments/3m",
+            "/api/v1/blocks/2016",
         ];
         assert_eq!(asked, expected);
+        for nothing in ["[]", "[[1,2,3,4],[],[null,null]]"] {
+            assert_eq!(feed.ask(window, &answers(&[nothing; 4])), Ok(None), "{nothing}");
+        }
+        assert_eq!(feed.ask(window, &answers(&["<"; 4])).unwrap_err().code(), "bad_body");
     }
 
     #[test]
@@ -250,6 +281,11 @@ mod tests {
         assert!(feed.normalize(window("2030-01-01", "2030-01-02"), &answers(&["{}"]), at("2030-01-03")).is_err());
     }
 
+    /// The hash of a block, with its height in decimal digits.
+    fn id(height: u32) -> String {
+        format!("{:0>63}{height}", "b").split_off(height.to_string().len() - 1)
+    }
+
     /// Fifteen blocks, newest first: heights 4020 to 4034, at these minutes after new year.
     fn tip_blocks(minutes: [i64; 15], change: impl Fn(u32, String) -> String) -> String {
         let blocks: Vec<String> = (4020_u32..4035)
@@ -257,9 +293,10 @@ mod tests {
             .map(|(height, minute)| {
                 let time = NEW_YEAR + 60 * minute;
                 let block = format!(
-                    r#"{{"id":"b{height}","height":{height},"timestamp":{time},"difficulty":250000000000000.5,
-                    "previousblockhash":"b{}","extras":{{"totalFees":1000000,"reward":313500000}}}}"#,
-                    height - 1
+                    r#"{{"id":"{}","height":{height},"timestamp":{time},"difficulty":250000000000000.5,
+                    "previousblockhash":"{}","extras":{{"totalFees":1000000,"reward":313500000}}}}"#,
+                    id(height),
+                    id(height - 1)
                 );
                 change(height, block)
             })
@@ -310,13 +347,101 @@ mod tests {
             if height == 4025 { block.replace(r#""height":4025"#, r#""height":4024"#) } else { block }
         };
         assert_eq!(reasons_of(gap), ["conflicting_height"]);
-        let fork =
-            |height, block: String| if height == 4025 { block.replace(r#""b4025""#, r#""c4025""#) } else { block };
+        let fork = |height, block: String| if height == 4025 { block.replace("b4025", "c4025") } else { block };
         assert_eq!(reasons_of(fork), ["broken_chain"]);
         let twice = |height, block: String| {
             if height == 4025 { block.replace("4025", "4024") } else { block }
         };
         assert_eq!(reasons_of(twice), ["height_gap"]);
+    }
+
+    #[test]
+    fn newest_blocks_that_are_one_chain_give_their_headers() {
+        let with_bits = |_, block: String| block.replace("250000000000000.5", r#"53911173001054.6,"bits":386218132"#);
+        let headers = tip(&tip_blocks(MINUTES, with_bits), ADJUSTMENT, PRICES).headers;
+        assert_eq!(headers.len(), 15);
+        let first = Header {
+            hash: parse_block_hash(&id(4020)).unwrap(),
+            previous: parse_block_hash(&id(4019)).unwrap(),
+            height: 4020,
+            time: at("2030-01-01T00:59:00Z"),
+            bits: Some(0x1705_3894),
+            difficulty: headers[0].difficulty,
+        };
+        assert_eq!(headers[0], first);
+        assert!((first.difficulty - 53_911_173_001_054.59).abs() < 0.01, "with all its digits");
+        let plain = tip(&tip_blocks(MINUTES, |_, block| block), ADJUSTMENT, PRICES).headers;
+        assert_eq!((plain[14].height, plain[14].bits, plain[14].difficulty), (4034, None, 250_000_000_000_000.5));
+        let another_tip = r#"{"nextRetargetHeight":6048,"remainingBlocks":2000}"#;
+        assert_eq!(tip(&tip_blocks(MINUTES, |_, block| block), another_tip, PRICES).headers, []);
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_right_spoils_its_page() {
+        let reasons_of = |from: &'static str, to: &'static str| {
+            let change = move |height, block: String| if height == 4027 { block.replace(from, to) } else { block };
+            let normalized = normalize::headers(
+                &parse::<Vec<wire::Block>>(tip_blocks(MINUTES, change).as_bytes()).unwrap(),
+                at("2030-01-01T03:20:00Z"),
+            );
+            assert!(normalized.headers.is_empty() && normalized.arrivals.is_empty());
+            reasons(&normalized)
+        };
+        let number = "250000000000000.5";
+        assert_eq!(reasons_of("1893467460", "1893475201"), ["in_future"], "two hours and a second ahead");
+        assert_eq!(reasons_of("1893467460", "-1"), ["bad_time"]);
+        assert_eq!(reasons_of("1893467460", "null"), ["bad_time"]);
+        assert_eq!(reasons_of(number, "0"), ["not_a_number"]);
+        assert_eq!(reasons_of(number, r#""NaN""#), ["not_a_number"]);
+        assert_eq!(reasons_of(number, r#"53911173001054.6,"bits":386218133"#), ["difficulty_not_of_bits"]);
+        assert_eq!(reasons_of(number, r#"53911173001054.6,"bits":-1"#), ["bad_bits"]);
+        assert_eq!(reasons_of(number, r#"53911173001054.6,"bits":377487360"#), ["bad_bits"], "a target of zero");
+        assert_eq!(reasons_of("b4026", "x4026"), ["broken_chain"]);
+        assert_eq!(reasons_of(r#""height":4027"#, r#""height":5027"#), ["height_gap"]);
+    }
+
+    #[test]
+    fn hashes_and_heights_of_headers_are_checked() {
+        let reasons_of = |block: &str| {
+            let blocks = parse::<Vec<wire::Block>>(format!("[{block}]").as_bytes()).unwrap();
+            let normalized = normalize::headers(&blocks, at("2030-01-01T03:20:00Z"));
+            (normalized.headers.len(), reasons(&normalized))
+        };
+        let block = |height: u64, id: &str, previous: &str| {
+            let rest = r#""timestamp":1893460000,"difficulty":1"#;
+            format!(r#"{{"id":"{id}","previousblockhash":{previous},"height":{height},{rest}}}"#)
+        };
+        let (good, below) = (id(7), format!("\"{}\"", id(6)));
+        assert_eq!(reasons_of(&block(7, &good, &below)), (1, vec![]));
+        assert_eq!(reasons_of(&block(7, &good[1..], &below)), (0, vec!["bad_hash"]));
+        assert_eq!(reasons_of(&block(7, &good.replace('b', "g"), &below)), (0, vec!["bad_hash"]));
+        assert_eq!(reasons_of(&block(7, &good, "null")), (0, vec!["bad_hash"]));
+        assert_eq!(reasons_of(&block(0, &good, "null")), (1, vec![]), "the first block has none below");
+        // 662,461,495 seconds after the first block there are at most 2,208,204 blocks.
+        assert_eq!(reasons_of(&block(2_208_204, &good, &below)), (1, vec![]));
+        assert_eq!(reasons_of(&block(2_208_205, &good, &below)), (0, vec!["implausible_height"]));
+        assert_eq!(reasons_of(&block(1 << 40, &good, &below)), (0, vec!["implausible_height"]));
+    }
+
+    #[test]
+    fn the_page_of_the_retarget_gives_headers_and_no_values() {
+        let days = |page: &[&str]| {
+            let feed = Days::new(Url::parse("http://node.test/api").unwrap());
+            let bodies = [&[r#"{"hashrates":[]}"#, "[]", "[]", RETARGETS], page].concat();
+            feed.normalize(window("2029-12-01", "2030-02-01"), &answers(&bodies), at("2030-01-03T12:00:00Z"))
+        };
+        let page = tip_blocks(MINUTES, |_, block| block);
+        let normalized = days(&[&page]).unwrap();
+        assert_eq!((normalized.headers.len(), normalized.arrivals.len(), reasons(&normalized)), (15, 0, vec![]));
+        assert_eq!(days(&[&page.replace("b4025", "c4025")]).unwrap().headers.len(), 15, "in both places");
+        let broken = page.replacen("b4025", "c4025", 1);
+        assert_eq!(
+            (days(&[&broken]).unwrap().headers, reasons(&days(&[&broken]).unwrap())),
+            (vec![], vec!["broken_chain"])
+        );
+        assert_eq!(days(&[]).unwrap().headers, []);
+        assert_eq!(days(&[r#"{"error":"gone"}"#]).unwrap_err().code(), "refused");
+        assert!(days(&[&page, &page]).is_err());
     }
 
     #[test]

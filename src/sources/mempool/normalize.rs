@@ -8,6 +8,8 @@ use super::super::text::Text;
 use super::super::{Normalized, Refused};
 use super::chain::{Block, Chain, Period, Sums};
 use super::wire;
+use crate::domain::chain::{BlockHash, Header, parse_block_hash};
+use crate::domain::indicators::difficulty::{RETARGET_BLOCKS, Target};
 use crate::domain::observation::Resolution;
 use crate::domain::time::{Span, Timestamp};
 
@@ -16,7 +18,7 @@ pub const SOURCE: &str = "mempool";
 
 const SATOSHI_PER_BTC: f64 = 1e8;
 /// Blocks of one difficulty.
-const EPOCH: u64 = 2_016;
+const EPOCH: u64 = RETARGET_BLOCKS as u64;
 /// Header times may be ahead by this much.
 const HEADER_TOLERANCE: Span = Span::HOUR.times(2);
 /// Blocks that must be there before and after a day, and an hour. More is safer against header
@@ -25,6 +27,12 @@ const DAY_MARGIN: u64 = 6;
 const HOUR_MARGIN: u64 = 1;
 /// How long after the hour a price is still the price at its end.
 const PRICE_TOLERANCE: Span = Span::MINUTE.times(10);
+/// How much a printed difficulty may be off the one that follows from the bits.
+const DIFFICULTY_TOLERANCE: f64 = 1e-6;
+/// 2009-01-03T18:15:05Z, the header time of the first block.
+const GENESIS_SECONDS: i64 = 1_231_006_505;
+/// Twice the pace of the protocol: no chain is higher than that allows.
+const FASTEST_BLOCK_SECONDS: i64 = 300;
 /// Blocks by which two answers of one run may be apart.
 const TIP_TOLERANCE: u64 = 2;
 
@@ -131,8 +139,8 @@ fn difficulty_at(retargets: &BTreeMap<u64, f64>, height: u64) -> Option<f64> {
     (height - since < EPOCH).then_some(difficulty)
 }
 
-/// Block count, fees, new coins and difficulty of whole hours, from the newest blocks. Nothing is
-/// used of blocks that are not one chain, or whose tip is not that of the adjustment.
+/// Block count, fees, new coins and difficulty of whole hours, from the newest blocks, and their headers.
+/// Nothing is used of blocks that are not one chain, or whose tip is not that of the adjustment.
 #[must_use]
 pub fn hours(blocks: &[wire::Block], adjustment: &wire::Adjustment, window: Window, now: Timestamp) -> Normalized {
     let mut normalized = Normalized::default();
@@ -148,6 +156,7 @@ pub fn hours(blocks: &[wire::Block], adjustment: &wire::Adjustment, window: Wind
             return normalized;
         }
     };
+    normalized.add_headers(headers_of(&blocks, now));
     let mut chain = Chain::default();
     for (height, block) in blocks {
         let whole = (instant(&block.timestamp), block.extras.total_fees.whole(), block.extras.reward.whole());
@@ -174,6 +183,78 @@ pub fn hours(blocks: &[wire::Block], adjustment: &wire::Adjustment, window: Wind
     }
     observe_periods(&chain, Resolution::Hour, window, now, &mut normalized);
     normalized
+}
+
+/// The headers of a page of blocks: all of them, or the reason why none.
+#[must_use]
+pub fn headers(blocks: &[wire::Block], now: Timestamp) -> Normalized {
+    let mut normalized = Normalized::default();
+    normalized.add_headers(chained(blocks).and_then(|blocks| headers_of(&blocks, now)));
+    normalized
+}
+
+/// A header that is stored may be the tip for ever, so a page with one that cannot be right is not used.
+fn headers_of(blocks: &BTreeMap<u64, &wire::Block>, now: Timestamp) -> Result<Vec<Header>, Refused> {
+    blocks.iter().map(|(&height, block)| header(height, block, now)).collect()
+}
+
+fn header(height: u64, block: &wire::Block, now: Timestamp) -> Result<Header, Refused> {
+    let refused = |reason, detail| Refused { metric: None, reason, detail };
+    let Some(time) = instant(&block.timestamp) else {
+        let stamp = block.timestamp.shown();
+        return Err(refused("bad_time", format!("block {height} is of {stamp}; epoch seconds are expected")));
+    };
+    if time > now.plus(HEADER_TOLERANCE) {
+        return Err(ahead(None, time));
+    }
+    let most = (now.since(Timestamp::MIN).seconds() - GENESIS_SECONDS) / FASTEST_BLOCK_SECONDS;
+    let Some(small_height) = u32::try_from(height).ok().filter(|height| i64::from(*height) <= most) else {
+        return Err(refused("implausible_height", format!("there cannot be a block {height} yet, {most} at most")));
+    };
+    Ok(Header {
+        hash: block_hash(height, &block.id)?,
+        previous: match block.previousblockhash.get() {
+            None if height == 0 => [0; 32],
+            _ => block_hash(height, &block.previousblockhash)?,
+        },
+        height: small_height,
+        time,
+        bits: bits(height, block)?,
+        difficulty: difficulty(height, block)?,
+    })
+}
+
+fn block_hash(height: u64, text: &Text) -> Result<BlockHash, Refused> {
+    text.get().and_then(parse_block_hash).ok_or_else(|| {
+        let detail = format!("a hash of block {height} is {}; 64 hexadecimal digits are expected", text.shown());
+        Refused { metric: None, reason: "bad_hash", detail }
+    })
+}
+
+/// Some servers leave the bits out.
+fn bits(height: u64, block: &wire::Block) -> Result<Option<u32>, Refused> {
+    if block.bits.get().is_none() {
+        return Ok(None);
+    }
+    let bits = block.bits.whole().and_then(|bits| u32::try_from(bits).ok());
+    bits.filter(|bits| Target::from_compact(*bits).is_ok()).map(Some).ok_or_else(|| {
+        let detail = format!("the bits of block {height} are {}; a compact target is expected", block.bits.shown());
+        Refused::about("difficulty", "bad_bits", detail)
+    })
+}
+
+/// The difficulty that a server prints has fewer digits than the one that follows from the bits, so this is
+/// the latter where it is known.
+fn difficulty(height: u64, block: &wire::Block) -> Result<f64, Refused> {
+    let printed = block.difficulty.decimal(0).filter(|difficulty| *difficulty > 0.0);
+    let printed = printed.ok_or_else(|| not_a_number("difficulty", &block.difficulty, format!("block {height}")))?;
+    let exact = bits(height, block)?.and_then(|bits| Target::from_compact(bits).ok()).map(Target::difficulty);
+    let Some(exact) = exact else { return Ok(printed) };
+    if (printed / exact - 1.0).abs() <= DIFFICULTY_TOLERANCE {
+        return Ok(exact);
+    }
+    let detail = format!("the difficulty of block {height} is {printed}, but {exact} follows from its bits");
+    Err(Refused::about("difficulty", "difficulty_not_of_bits", detail))
 }
 
 /// Blocks by height, if they follow one on another.

@@ -50,7 +50,7 @@ pub struct Rewards {
 /// `[time, height, difficulty, ratio to the one before]`.
 pub type Retarget = Vec<Text>;
 
-/// One block of `GET /v1/blocks`, newest first.
+/// One block of `GET /v1/blocks[/:height]`, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default)]
 pub struct Block {
@@ -59,6 +59,8 @@ pub struct Block {
     /// Header time.
     pub timestamp: Text,
     pub difficulty: Text,
+    /// The target in compact form.
+    pub bits: Text,
     pub previousblockhash: Text,
     pub extras: Extras,
 }

@@ -1,0 +1,272 @@
+//! The metrics that are derived from the days of the network, and what each of them reads.
+
+use crate::domain::indicators::hashprice::{LEVEL_DAYS, WEEK_DAYS, mean_rule, median_rule, rank_rule};
+use crate::domain::indicators::issuance::PUELL_DAYS;
+use crate::domain::indicators::ribbons::{HASHRATE_DAYS, PRICE_DAYS, RIBBON_DAYS};
+use crate::domain::indicators::squeeze::{SPEED_DAYS, SPEED_MEDIAN_DAYS, speed_rule};
+use crate::domain::indicators::statistics::{HoleLimit, Minimum, WindowRule};
+
+/// The metrics of a day that come from one source together, by group.
+///
+/// Hashrate, fees and issuance of a hashprice must come from one publisher, because publishers cut
+/// days differently. An indicator that needs one of them alone takes it from whoever has it.
+pub(super) const GROUPS: [&[&str]; 7] = [
+    &["price_usd"],
+    &["hashrate_h_per_s", "fees_btc", "issuance_btc"],
+    &["hashrate_h_per_s"],
+    &["issuance_btc"],
+    &["block_count"],
+    &["supply_btc"],
+    &["difficulty"],
+];
+
+/// One input series of the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Input {
+    Price,
+    /// Hashrate, fees and issuance of one publisher.
+    ChainHashrate,
+    ChainFees,
+    ChainIssuance,
+    /// The same and others, each from its own publisher.
+    Hashrate,
+    Issuance,
+    BlockCount,
+    Supply,
+    Difficulty,
+}
+
+impl Input {
+    /// The group, and the place in it.
+    pub(super) const fn place(self) -> (usize, usize) {
+        match self {
+            Self::Price => (0, 0),
+            Self::ChainHashrate => (1, 0),
+            Self::ChainFees => (1, 1),
+            Self::ChainIssuance => (1, 2),
+            Self::Hashrate => (2, 0),
+            Self::Issuance => (3, 0),
+            Self::BlockCount => (4, 0),
+            Self::Supply => (5, 0),
+            Self::Difficulty => (6, 0),
+        }
+    }
+
+    pub(super) const fn group(self) -> usize {
+        self.place().0
+    }
+}
+
+/// What a metric reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reads {
+    /// Of its own day; all of them are needed.
+    pub(super) own: &'static [Input],
+    /// Of the days before.
+    pub(super) reaches: &'static [Reach],
+}
+
+/// Inputs of other days than the own one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reach {
+    pub(super) inputs: &'static [Input],
+    pub(super) days: ReachDays,
+}
+
+/// Which days before its own a metric reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReachDays {
+    /// Windows that end with the own day, each with its rule.
+    Windows(&'static [WindowRule]),
+    /// The day so many before, which is needed.
+    Earlier(usize),
+    /// Every day from the first on, without a hole.
+    All,
+}
+
+impl ReachDays {
+    /// How many days before the own one are read at most.
+    pub(super) fn length(self) -> usize {
+        match self {
+            Self::Windows(rules) => rules.iter().map(|rule| rule.days - 1).max().unwrap_or(0),
+            Self::Earlier(days) => days,
+            Self::All => usize::MAX,
+        }
+    }
+}
+
+impl Reads {
+    /// How many days before the own one any of it lies.
+    pub(super) fn length(&self) -> usize {
+        self.reaches.iter().map(|reach| reach.days.length()).max().unwrap_or(0)
+    }
+
+    /// The groups of everything that is read, each once.
+    pub(super) fn groups(&self) -> impl Iterator<Item = usize> {
+        let inputs = move || self.own.iter().chain(self.reaches.iter().flat_map(|reach| reach.inputs));
+        (0..GROUPS.len()).filter(move |&group| inputs().any(|input| input.group() == group))
+    }
+}
+
+/// A metric derived from the days of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NetworkMetric {
+    HashpriceUsd,
+    HashpriceBtc,
+    Ma7,
+    RevenueOverHashrate7,
+    Percentile,
+    Drawdown,
+    ZLog,
+    ZRobust,
+    Change7d,
+    SqueezeScore,
+    RetargetEstimate,
+    RibbonCompression,
+    HashRibbonShort,
+    HashRibbonLong,
+    HashRibbonDepth,
+    Puell,
+    PuellHalvingAdjusted,
+    Thermocap,
+    ThermocapMultiple,
+}
+
+const HASHPRICE: &[Input] = &[Input::Price, Input::ChainHashrate, Input::ChainFees, Input::ChainIssuance];
+const HASHPRICE_BTC: &[Input] = &[Input::ChainHashrate, Input::ChainFees, Input::ChainIssuance];
+const SUBSIDY_HASHPRICE: &[Input] = &[Input::Price, Input::ChainHashrate, Input::ChainIssuance];
+const ISSUANCE_USD: &[Input] = &[Input::Price, Input::Issuance];
+const BLOCKS_USD: &[Input] = &[Input::Price, Input::BlockCount];
+const MARKET_CAP: &[Input] = &[Input::Price, Input::Issuance, Input::Supply];
+const HASHRATE: &[Input] = &[Input::Hashrate];
+const PRICE: &[Input] = &[Input::Price];
+const DIFFICULTY: &[Input] = &[Input::Difficulty];
+pub(super) const PRICE_AND_HASHRATE: &[Input] = &[Input::Price, Input::Hashrate];
+const BLOCKS: &[Input] = &[Input::BlockCount];
+
+const fn means<const N: usize>(days: [usize; N]) -> [WindowRule; N] {
+    let mut rules = [WindowRule::moving_average(1); N];
+    let mut place = 0;
+    while place < N {
+        rules[place] = WindowRule::moving_average(days[place]);
+        place += 1;
+    }
+    rules
+}
+
+const WEEK: &[WindowRule] = &means([WEEK_DAYS]);
+const RIBBON: &[WindowRule] = &means(RIBBON_DAYS);
+const SHORT: &[WindowRule] = &means([HASHRATE_DAYS[0]]);
+const LONG: &[WindowRule] = &means([HASHRATE_DAYS[1]]);
+const BOTH: &[WindowRule] = &means(HASHRATE_DAYS);
+const PRICE_MEANS: &[WindowRule] = &means(PRICE_DAYS);
+const PUELL: &[WindowRule] = &means([PUELL_DAYS]);
+const RANK: &[WindowRule] = &[rank_rule(LEVEL_DAYS)];
+const MEAN: &[WindowRule] = &[mean_rule(LEVEL_DAYS)];
+const MEDIAN: &[WindowRule] = &[median_rule(LEVEL_DAYS)];
+const SPEED: &[WindowRule] = &[speed_rule(SPEED_DAYS), speed_rule(SPEED_MEDIAN_DAYS)];
+
+/// Two epochs of difficulty: of this one and the one before, whatever of them is there.
+const TWO_EPOCHS: &[WindowRule] =
+    &[WindowRule { days: 30, minimum: Minimum::Observations(1), holes: HoleLimit::Unlimited }];
+
+/// Windows over some inputs; literal, so that references to it live for ever.
+macro_rules! windows {
+    ($inputs:expr, $rules:expr) => {
+        Reach { inputs: $inputs, days: ReachDays::Windows($rules) }
+    };
+}
+
+/// Every earlier day of some inputs.
+macro_rules! all {
+    ($inputs:expr) => {
+        Reach { inputs: $inputs, days: ReachDays::All }
+    };
+}
+
+const fn reads(own: &'static [Input], reaches: &'static [Reach]) -> Reads {
+    Reads { own, reaches }
+}
+
+/// What states and events of the hash ribbons read.
+pub(super) const RIBBON_READS: Reads =
+    reads(PRICE_AND_HASHRATE, &[windows!(HASHRATE, BOTH), windows!(PRICE, PRICE_MEANS)]);
+
+impl NetworkMetric {
+    pub const ALL: [Self; 19] = [
+        Self::HashpriceUsd,
+        Self::HashpriceBtc,
+        Self::Ma7,
+        Self::RevenueOverHashrate7,
+        Self::Percentile,
+        Self::Drawdown,
+        Self::ZLog,
+        Self::ZRobust,
+        Self::Change7d,
+        Self::SqueezeScore,
+        Self::RetargetEstimate,
+        Self::RibbonCompression,
+        Self::HashRibbonShort,
+        Self::HashRibbonLong,
+        Self::HashRibbonDepth,
+        Self::Puell,
+        Self::PuellHalvingAdjusted,
+        Self::Thermocap,
+        Self::ThermocapMultiple,
+    ];
+
+    #[must_use]
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::HashpriceUsd => "hashprice_usd_per_ph_day",
+            Self::HashpriceBtc => "hashprice_btc_per_ph_day",
+            Self::Ma7 => "hashprice_ma7_usd_per_ph_day",
+            Self::RevenueOverHashrate7 => "hashprice_rev_hr7_usd_per_ph_day",
+            Self::Percentile => "hashprice_percentile_365d",
+            Self::Drawdown => "hashprice_drawdown_365d",
+            Self::ZLog => "hashprice_z_log_365d",
+            Self::ZRobust => "hashprice_z_robust_365d",
+            Self::Change7d => "hashprice_change_7d",
+            Self::SqueezeScore => "squeeze_score",
+            Self::RetargetEstimate => "retarget_estimate_change",
+            Self::RibbonCompression => "difficulty_ribbon_compression",
+            Self::HashRibbonShort => "hash_ribbon_sma30_h_per_s",
+            Self::HashRibbonLong => "hash_ribbon_sma60_h_per_s",
+            Self::HashRibbonDepth => "hash_ribbon_depth",
+            Self::Puell => "puell_multiple",
+            Self::PuellHalvingAdjusted => "puell_halving_adjusted",
+            Self::Thermocap => "thermocap_usd",
+            Self::ThermocapMultiple => "thermocap_multiple",
+        }
+    }
+
+    #[must_use]
+    pub fn from_slug(slug: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.slug() == slug)
+    }
+
+    /// What the metric reads: it decides `known_at`, `revision` and `source` of its rows, when a value
+    /// was first known, and when a day is waited for.
+    pub(super) const fn reads(self) -> Reads {
+        match self {
+            Self::HashpriceUsd => reads(HASHPRICE, &[]),
+            Self::HashpriceBtc => reads(HASHPRICE_BTC, &[]),
+            Self::Ma7 => reads(HASHPRICE, &[windows!(HASHPRICE, WEEK)]),
+            Self::RevenueOverHashrate7 => reads(HASHPRICE, &[windows!(&[Input::ChainHashrate], WEEK)]),
+            Self::Percentile | Self::Drawdown => reads(HASHPRICE, &[windows!(HASHPRICE, RANK)]),
+            Self::ZLog => reads(HASHPRICE, &[windows!(HASHPRICE, MEAN)]),
+            Self::ZRobust => reads(HASHPRICE, &[windows!(HASHPRICE, MEDIAN)]),
+            Self::Change7d => reads(HASHPRICE, &[Reach { inputs: HASHPRICE, days: ReachDays::Earlier(WEEK_DAYS) }]),
+            Self::SqueezeScore => reads(HASHPRICE, &[windows!(HASHPRICE, RANK), windows!(SUBSIDY_HASHPRICE, SPEED)]),
+            Self::RetargetEstimate => reads(BLOCKS, &[all!(BLOCKS), windows!(DIFFICULTY, TWO_EPOCHS)]),
+            Self::RibbonCompression => reads(DIFFICULTY, &[windows!(DIFFICULTY, RIBBON)]),
+            Self::HashRibbonShort => reads(HASHRATE, &[windows!(HASHRATE, SHORT)]),
+            Self::HashRibbonLong => reads(HASHRATE, &[windows!(HASHRATE, LONG)]),
+            Self::HashRibbonDepth => reads(HASHRATE, &[windows!(HASHRATE, BOTH)]),
+            Self::Puell => reads(ISSUANCE_USD, &[windows!(ISSUANCE_USD, PUELL)]),
+            Self::PuellHalvingAdjusted => reads(BLOCKS_USD, &[windows!(BLOCKS_USD, PUELL)]),
+            Self::Thermocap => reads(ISSUANCE_USD, &[all!(ISSUANCE_USD)]),
+            Self::ThermocapMultiple => reads(MARKET_CAP, &[all!(ISSUANCE_USD)]),
+        }
+    }
+}

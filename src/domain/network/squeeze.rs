@@ -1,0 +1,67 @@
+//! The hashprice squeeze on the days of a view: for the reference fleets, or for a fleet of one's own.
+
+use super::metric::NetworkMetric;
+use super::view::{Column, NetworkView};
+use crate::domain::indicators::squeeze::{self, Fleet, SPEED_DAYS, SqueezeDay, SqueezeReading, reference_fleets};
+use crate::domain::indicators::statistics::{Missing, Scratch};
+use crate::domain::time::Day;
+
+/// Whose margins the score looks at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fleets {
+    /// The nine reference fleets around the network's average of each day.
+    Reference,
+    Own(Fleet),
+}
+
+impl NetworkView<'_, '_> {
+    /// The published average efficiency of the network that was known by the end of a day, in J/TH.
+    #[must_use]
+    pub fn network_efficiency(&self, day: usize) -> Option<f64> {
+        let column = self.efficiency.get_or_init(|| {
+            let history = self.history;
+            history.facts.network_efficiency_column(history.day(self.days().start), self.days().len(), self.moment)
+        });
+        column[day - self.days().start]
+    }
+
+    /// The squeeze of a day, unrounded.
+    ///
+    /// # Errors
+    /// The reason why there is none: that of the day's hashprice, `NoFacts` before the first published
+    /// efficiency, that of the percentile or of the windows of the speed.
+    pub fn squeeze(&self, fleets: Fleets, day: usize) -> Result<SqueezeReading, Missing> {
+        let hashprice = self.at(Column::Hashprice, day).ok_or(Missing::NoData)?;
+        let level = squeeze::level_part(self.percentile(day)?);
+        let speed = squeeze::speed_part(self.window(Column::SubsidyHashprice, day, SPEED_DAYS))?;
+        match fleets {
+            Fleets::Own(fleet) => squeeze::reading(hashprice, &[fleet], speed, level),
+            Fleets::Reference => {
+                let efficiency = self.network_efficiency(day).ok_or(Missing::NoFacts)?;
+                squeeze::reading(hashprice, &reference_fleets(efficiency), speed, level)
+            }
+        }
+    }
+
+    /// State and thresholds of every day of the view, which must hold the history from its first day.
+    #[must_use]
+    pub fn squeeze_days(&self, fleets: Fleets) -> Vec<SqueezeDay> {
+        let score = |day| self.squeeze(fleets, day).ok().map(|reading| reading.score);
+        squeeze::walk(&self.days().map(score).collect::<Vec<_>>())
+    }
+
+    /// First and last day of each spell of the state `squeeze`, for the reference fleets.
+    #[must_use]
+    pub fn squeeze_spells(&self) -> Vec<(Day, Day)> {
+        let states: Vec<_> = self.squeeze_days(Fleets::Reference).iter().map(|day| day.state).collect();
+        let day = |index| self.history.day(index);
+        squeeze::spells(&states).iter().map(|spell| (day(spell.first), day(spell.last))).collect()
+    }
+
+    pub(super) fn squeeze_score(&self, day: usize, scratch: &mut Scratch) -> Result<f64, Missing> {
+        if self.at(Column::Hashprice, day).is_none() {
+            return self.value(NetworkMetric::HashpriceUsd, day, scratch);
+        }
+        Ok(self.squeeze(Fleets::Reference, day)?.score)
+    }
+}
