@@ -411,15 +411,14 @@ pub async fn answer_page(
     let key = format!("page {key}");
     let snapshot = Arc::clone(&view.snapshot);
     let Answers(cache) = snapshot.answers.clone();
-    let cached = match cache.get(&key) {
-        Some(cached) => cached,
-        None => {
-            let rendering = tokio::task::spawn_blocking(move || {
-                cache.try_get_with(key, || Ok(Arc::new(render_page(&view, &render(&view)?))))
-            });
-            let cached = rendering.await.map_err(|error| Problem::internal(&error))?;
-            cached.map_err(|problem: Arc<Problem>| Arc::unwrap_or_clone(problem))?
-        }
+    let cached = if let Some(cached) = cache.get(&key) {
+        cached
+    } else {
+        let rendering = tokio::task::spawn_blocking(move || {
+            cache.try_get_with(key, || Ok(Arc::new(render_page(&view, &render(&view)?))))
+        });
+        let cached = rendering.await.map_err(|error| Problem::internal(&error))?;
+        cached.map_err(|problem: Arc<Problem>| Arc::unwrap_or_clone(problem))?
     };
     // Readers of pages reload them by hand and then want the newest.
     let facts = ResponseFacts { cache_control: "private, no-cache".to_owned(), extra: state_headers(state, &snapshot) };

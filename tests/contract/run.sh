@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Holds a running server to its OpenAPI document and to the rules of every endpoint, and reads it
-# with pandas and DuckDB.
+# with pandas and DuckDB, the lines that its pages offer included.
 #
 #   tests/contract/run.sh http://127.0.0.1:8080
 #
@@ -15,14 +15,7 @@ fi
 base_url=${1%/}
 here=$(cd "$(dirname "$0")" && pwd)
 venv=$here/../../.dev/venv
-stamp=$venv/requirements.txt
-
-if ! cmp -s "$here/requirements.txt" "$stamp"; then
-    echo "installing tests/contract/requirements.txt into .dev/venv"
-    python3 -m venv --clear "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
-    cp "$here/requirements.txt" "$stamp"
-fi
+sh "$here/venv.sh"
 
 # Two seeds, so that what one happens to miss the other may find. Schemathesis leaves its caches
 # in the directory it is started from.
@@ -34,3 +27,4 @@ for seed in 20241130 7; do
 done
 "$venv/bin/python" "$here/follow_the_rules.py" "$base_url"
 "$venv/bin/python" "$here/read_with_pandas_and_duckdb.py" "$base_url"
+"$venv/bin/python" "$here/run_snippets.py" "$base_url"

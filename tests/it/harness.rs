@@ -16,7 +16,7 @@ use miner_signals::api::answer::ApiState;
 use miner_signals::api::auth::Access;
 use miner_signals::api::guard::Guard;
 use miner_signals::api::router::application;
-use miner_signals::api::server::ServerLimits;
+use miner_signals::api::server::{ServerLimits, serve};
 use miner_signals::api::snapshot::Published;
 use miner_signals::clock::Clock;
 use miner_signals::domain::append::{Arrival, Incoming, withdrawal};
@@ -212,6 +212,15 @@ impl Api {
         self.published.refresh(&self.pool, &self.clock).await.unwrap();
         self.published.ledger.refresh(&self.pool).await.unwrap();
         self.guard.refresh(&self.pool).await.unwrap();
+    }
+
+    /// Serves on a socket for as long as the test runs; the address without a slash at its end.
+    pub fn serve(&self) -> String {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let serving = serve(listener, self.router.clone(), ServerLimits::default(), std::future::pending());
+        tokio::spawn(serving);
+        address
     }
 
     pub async fn get(&self, address: &str) -> Answer {

@@ -3,6 +3,7 @@
 mod api;
 mod append;
 mod auth;
+mod browser;
 mod chaos;
 mod chart;
 mod crash;
@@ -19,6 +20,7 @@ mod private_postgres;
 mod prometheus;
 mod reference;
 mod schema;
+mod snippets;
 mod spot;
 mod sql;
 mod tidy;

@@ -91,9 +91,11 @@ fn head(chart: &Chart, style: Option<&str>, (width, height): (i32, i32)) -> Stri
     // Names within a page must not repeat; a narrow picture stands beside the wide one.
     let hash = blake3::hash(format!("{title}\n{description}\n{width} {height}").as_bytes()).to_hex();
     let id = &hash[..10];
+    // Within a page it is known what it is.
+    let namespace = if style.is_some() { " xmlns=\"http://www.w3.org/2000/svg\"" } else { "" };
     let mut head = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" role=\"img\" aria-labelledby=\"t{id} d{id}\" \
-         width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\">\n<title id=\"t{id}\">",
+        "<svg{namespace} class=\"chart\" role=\"img\" aria-labelledby=\"t{id} d{id}\" width=\"{}\" height=\"{}\" \
+         viewBox=\"0 0 {width} {height}\">\n<title id=\"t{id}\">",
         chart.size.width(),
         chart.size.height(),
     );
@@ -123,8 +125,8 @@ fn describe(chart: &Chart) -> String {
         let _ = write!(text, "{}: ", line.label);
         let values: Piece = values_of(line, Scale::Linear).collect();
         let by_value = |a: &&(Timestamp, f64), b: &&(Timestamp, f64)| a.1.total_cmp(&b.1);
-        let (least, greatest) = (values.iter().min_by(by_value), values.iter().max_by(by_value));
-        let (Some(first), Some(last), Some(least), Some(greatest)) = (values.first(), values.last(), least, greatest)
+        let (lowest, highest) = (values.iter().min_by(by_value), values.iter().max_by(by_value));
+        let (Some(first), Some(last), Some(lowest), Some(highest)) = (values.first(), values.last(), lowest, highest)
         else {
             text.push_str("no values. ");
             continue;
@@ -138,11 +140,12 @@ fn describe(chart: &Chart) -> String {
             last.0.day(),
             say_value(first.1, &chart.unit),
             say_value(last.1, &chart.unit),
-            say(least),
-            say(greatest),
+            say(lowest),
+            say(highest),
         );
     }
-    for band in &chart.bands {
+    let is_shown = |band: &&Band| chart.span.is_none_or(|(from, to)| from <= band.to && band.from <= to);
+    for band in chart.bands.iter().filter(is_shown) {
         let _ = write!(text, "{} from {} to {}. ", band.label, band.from.day(), band.to.day());
     }
     for marker in &chart.markers {
@@ -424,12 +427,12 @@ impl Canvas<'_> {
         let (width, height) = (plot.right - plot.left, plot.bottom - plot.top);
         // Bold capitals are wider than other text: seven tenths of their size each.
         let size = (width / (9.0 * 0.75)).min(height * 0.6).floor();
-        let middle = ((plot.left + plot.right) / 2.0, (plot.top + plot.bottom) / 2.0);
+        let middle = (f64::midpoint(plot.left, plot.right), f64::midpoint(plot.top, plot.bottom));
         self.tinted("SIMULATED", middle.0, middle.1, (HPos::Center, VPos::Center), size, ALARM.mix(0.16), true)
     }
 
     fn no_values(&self, plot: &Plot) -> Drawn {
-        let middle = ((plot.left + plot.right) / 2.0, (plot.top + plot.bottom) / 2.0);
+        let middle = (f64::midpoint(plot.left, plot.right), f64::midpoint(plot.top, plot.bottom));
         self.text("no values in this range", middle.0, middle.1, (HPos::Center, VPos::Center), TITLE_SIZE, SOFT, false)
     }
 
@@ -557,7 +560,8 @@ mod tests {
         ));
         assert!(svg.contains("prefers-color-scheme:dark") && svg.trim_end().ends_with("</svg>"));
         assert!(!svg.contains("SIMULATED"));
-        assert!(!draw(&chart(&[]), None).unwrap().contains("<style"));
+        let inline = draw(&chart(&[]), None).unwrap();
+        assert!(inline.starts_with("<svg class=\"chart\"") && !inline.contains("<style"), "{inline}");
         assert!(draw(&chart(&[None]), None).unwrap().contains("no values in this range"));
     }
 
@@ -582,8 +586,8 @@ mod tests {
         let svg = draw(&chart(&[Some(0.0), Some(400.0), Some(200.0)]), None).unwrap();
         let path = &paths(&svg)[0];
         assert_eq!(path[0].1, 4 * (360 - 28));
-        assert!((path[2].1 - (path[0].1 + path[1].1) / 2).abs() <= 1, "{path:?}");
-        assert!((path[1].0 - (path[0].0 + path[2].0) / 2).abs() <= 1, "{path:?}");
+        assert!((2 * path[2].1 - (path[0].1 + path[1].1)).abs() <= 2, "{path:?}");
+        assert!((2 * path[1].0 - (path[0].0 + path[2].0)).abs() <= 2, "{path:?}");
         assert_eq!(path[2].0, 4 * (960 - 16));
     }
 

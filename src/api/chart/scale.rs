@@ -39,8 +39,8 @@ impl ValueAxis {
             Scale::Log => log_ticks(least, greatest, most),
         };
         let step = values.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
-        let ticks =
-            values.iter().map(|&value| (value, words.of(value, step.min(value.abs().max(step * 1e-9))))).collect();
+        let step_of = |value: f64| if scale == Scale::Log { last_digit(value) } else { step };
+        let ticks = values.iter().map(|&value| (value, words.of(value, step_of(value)))).collect();
         Self { scale, low, high, ticks, unit: words.unit }
     }
 
@@ -65,11 +65,18 @@ fn linear_ticks(least: f64, greatest: f64, most: usize) -> (f64, f64, Vec<f64>) 
         (low, high) = (low - room, high + room);
     }
     let step = round_up_step((high - low) / most.max(2) as f64);
-    let (first, last) = ((low / step).floor(), (high / step).ceil());
+    let (foot, top) = ((low / step).floor(), (high / step).ceil());
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few ticks, by the choice of step")]
-    let count = (last - first) as usize;
-    let ticks = (0..=count).map(|place| tick(first + place as f64, step)).collect();
-    (tick(first, step), tick(last, step), ticks)
+    let count = (top - foot) as usize;
+    let ticks = (0..=count).map(|place| tick(foot + place as f64, step)).collect();
+    (tick(foot, step), tick(top, step), ticks)
+}
+
+/// What the last digit of a number is worth that it needs: 0.01 for 0.25, 1 for 50; 1e-8 at the least.
+fn last_digit(value: f64) -> f64 {
+    let powers = (-8..=0).rev().map(|exponent| 10_f64.powi(exponent));
+    let whole = |power: &f64| ((value / power).round() * power - value).abs() <= value.abs() * 1e-9;
+    powers.into_iter().find(whole).unwrap_or(1e-8)
 }
 
 /// `count * step` without the error that a step such as 0.1 brings along.
@@ -94,10 +101,11 @@ fn log_ticks(least: f64, greatest: f64, most: usize) -> (f64, f64, Vec<f64>) {
         return (low, high, ticks.into_iter().filter(|tick| (low..=high).contains(tick)).collect());
     }
     #[expect(clippy::cast_possible_truncation, reason = "exponents of doubles")]
-    let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+    let exponents = low.log10().floor() as i32..=high.log10().ceil() as i32;
     let of = |factors: &'static [f64]| {
-        let all =
-            (first..=last).flat_map(move |exponent| factors.iter().map(move |factor| factor * 10_f64.powi(exponent)));
+        let all = exponents
+            .clone()
+            .flat_map(move |exponent| factors.iter().map(move |factor| factor * 10_f64.powi(exponent)));
         all.filter(|tick| (low..=high).contains(tick)).collect::<Vec<f64>>()
     };
     let fine = of(&[1.0, 2.0, 5.0]);
@@ -251,8 +259,8 @@ fn first_of(step: Step, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
         // Weeks begin on Mondays; 1970-01-05 was one.
         Step::Days(days) => aligned(days * 86_400, 4 * 86_400),
         Step::Months(months) => {
-            let month0 = i32::try_from(at.month0()).unwrap_or(0);
-            let month = u32::try_from(month0 - month0.rem_euclid(months) + 1).unwrap_or(1);
+            let place = i32::try_from(at.month0()).unwrap_or(0);
+            let month = u32::try_from(place - place.rem_euclid(months) + 1).unwrap_or(1);
             NaiveDate::from_ymd_opt(at.year(), month, 1).map(midnight)
         }
         Step::Years(years) => NaiveDate::from_ymd_opt(at.year() - at.year().rem_euclid(years), 1, 1).map(midnight),
@@ -322,6 +330,11 @@ mod tests {
         assert_eq!(axis.ticks.iter().map(|tick| tick.0).collect::<Vec<_>>(), [1.0, 10.0, 100.0, 1e3, 1e4, 1e5]);
         let distance = |a: f64, b: f64| axis.place(b) - axis.place(a);
         assert!((distance(1.0, 10.0) - distance(1_000.0, 10_000.0)).abs() < 1e-12);
+        assert_eq!(self::axis(Scale::Log, 0.001, 10.0, "USD").0, ["0.001", "0.01", "0.1", "1", "10"]);
+        assert_eq!(
+            self::axis(Scale::Log, 0.45, 0.55, "USD").0,
+            ["0.44", "0.46", "0.48", "0.5", "0.52", "0.54", "0.56"]
+        );
         assert_eq!(self::axis(Scale::Log, 20.0, 600.0, "USD").0, ["20", "50", "100", "200", "500"]);
         assert_eq!(self::axis(Scale::Log, 40.0, 60.0, "USD").0, ["40", "45", "50", "55", "60"]);
     }

@@ -103,11 +103,15 @@ async fn answer(state: &ApiState, reader: Reader, request: &Parts) -> Result<Res
     let made = IndexPage { frame: Frame::of(simulated), hidden: Some(hidden), values: None, families: families() };
     let Some(snapshot) = shown else { return Ok(still(&made)) };
     let ledger = state.published.ledger.facts();
-    // The ledger changes without a snapshot, once a second at most; the page says what it read.
     let sources: Vec<SourceRow> = source_states(&snapshot, ledger.as_deref()).into_iter().map(SourceRow::of).collect();
-    let key = sources.iter().map(|row| format!("{} {} {}", row.source, row.state, row.detail)).collect::<String>();
-    let key = format!("/ {}", blake3::hash(key.as_bytes()).to_hex());
-    answer_page(state, View::of_snapshot(snapshot), &key, request, move |view| fill(made, view, sources)).await
+    // How reading goes changes without a snapshot, so it is a part of the page's name.
+    let mut hasher = blake3::Hasher::new();
+    for row in &sources {
+        hasher.update(format!("{} {} {}\n", row.source, row.state, row.detail).as_bytes());
+    }
+    let key = format!("/ {}", hasher.finalize().to_hex());
+    let view = View::of_snapshot(snapshot);
+    answer_page(state, view, &key, request, move |view| fill(made, view, sources)).await
 }
 
 /// The page with values.
