@@ -172,7 +172,7 @@ fn state_tiles(
     let points = score.and_then(|day| network.squeeze(Fleets::Reference, day).ok());
     let ribbons = network.newest_with_value(NetworkMetric::HashRibbonDepth);
     let of_ribbons = ribbons.map(|day| network.hash_ribbons(day));
-    let days = |days: u32| format!("for {days} days");
+    let days = |days: u32| if days == 1 { "for a day".to_owned() } else { format!("for {days} days") };
     Ok(vec![
         state(
             NetworkMetric::SqueezeScore,
