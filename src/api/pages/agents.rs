@@ -19,7 +19,7 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// How to read it without mistakes, in a few lines.
 const RULES: &str = "\
-- Every path takes GET and HEAD. The form is chosen by a suffix: .json (data, meta, links), .csv, .ndjson, .svg for series, \
+- Every path takes GET and HEAD. The form is chosen by a suffix: .json (data, meta, links), .csv, .ndjson, .svg for series and main views, \
 .txt for one value.
 - Ranges are [start, end). Times: RFC 3339, a date, epoch seconds or milliseconds, or a span back such as -30d. All times are UTC.
 - Unknown values are null with a reason, never 0. Unknown parameters are refused with an error that names the accepted ones.
