@@ -405,19 +405,29 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    /// A rule at each instant, its words beside it; those that would run into others are left out, and
-    /// the description has them all.
+    /// A rule at each instant with its words to the right of it, or to the left where the next is too
+    /// near; where both are, only the description has them.
     fn markers(&self, plot: &Plot, chart: &Chart) -> Drawn {
-        let mut free_from = [f64::NEG_INFINITY; 3];
-        for marker in chart.markers.iter().filter(|marker| plot.holds(marker.at)) {
-            let x = plot.x(marker.at);
+        let shown: Vec<(f64, &str)> = chart
+            .markers
+            .iter()
+            .filter(|marker| plot.holds(marker.at))
+            .map(|marker| (plot.x(marker.at), marker.label.as_str()))
+            .collect();
+        let mut taken_to = plot.left;
+        for (place, &(x, label)) in shown.iter().enumerate() {
             self.path([point(x, plot.top), point(x, plot.bottom)], stroke(SOFT, 1.0))?;
-            let width = text_width(&marker.label, TEXT_SIZE) + 6.0;
-            let row = free_from.iter().position(|&free| free <= x);
-            if let Some(row) = row.filter(|_| x + width <= plot.right + MARGIN) {
-                let y = plot.top + 3.0 + LEADING * row as f64;
-                self.text(&marker.label, x + 4.0, y, (HPos::Left, VPos::Top), TEXT_SIZE, SOFT, false)?;
-                free_from[row] = x + width;
+            let width = text_width(label, TEXT_SIZE) + 8.0;
+            let next = shown.get(place + 1).map_or(plot.right + MARGIN, |(next, _)| *next);
+            let y = plot.top + 3.0;
+            if x + width <= next {
+                self.text(label, x + 4.0, y, (HPos::Left, VPos::Top), TEXT_SIZE, SOFT, false)?;
+                taken_to = x + width;
+            } else {
+                if x - width >= taken_to {
+                    self.text(label, x - 4.0, y, (HPos::Right, VPos::Top), TEXT_SIZE, SOFT, false)?;
+                }
+                taken_to = x;
             }
         }
         Ok(())
@@ -614,6 +624,21 @@ mod tests {
         assert_eq!(count(&svg, ">squeeze<"), 1);
         assert!(svg.contains(">halving<") && svg.contains("halving on 2020-01-11. "));
         assert!(svg.contains("squeeze from 2020-01-21 to 2020-01-21. "));
+    }
+
+    #[test]
+    fn words_of_markers_avoid_the_next_marker() {
+        let marker = |number| Marker { at: day(number), label: format!("event {number}") };
+        // 40 days on some 900 pixels: a day is less wide than the words.
+        let picture = chart(&[Some(1.0); 40]).with_markers([5, 6, 20, 21, 22, 30].map(marker));
+        let svg = draw(&picture, None).unwrap();
+        let anchor = |number: i32| {
+            let tag = svg.lines().find(|tag| tag.contains(&format!(">event {number}<")))?;
+            tag.split("text-anchor=\"").nth(1)?.split('"').next()
+        };
+        let anchors = [5, 6, 20, 21, 22, 30].map(anchor);
+        assert_eq!(anchors, [Some("end"), Some("start"), Some("end"), None, Some("start"), Some("start")]);
+        assert!(svg.contains("event 21 on 2020-01-22. "), "the description has them all");
     }
 
     #[test]

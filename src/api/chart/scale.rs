@@ -331,10 +331,8 @@ mod tests {
         let distance = |a: f64, b: f64| axis.place(b) - axis.place(a);
         assert!((distance(1.0, 10.0) - distance(1_000.0, 10_000.0)).abs() < 1e-12);
         assert_eq!(self::axis(Scale::Log, 0.001, 10.0, "USD").0, ["0.001", "0.01", "0.1", "1", "10"]);
-        assert_eq!(
-            self::axis(Scale::Log, 0.45, 0.55, "USD").0,
-            ["0.44", "0.46", "0.48", "0.5", "0.52", "0.54", "0.56"]
-        );
+        // From 0.4275 to 0.5775 by 0.05.
+        assert_eq!(self::axis(Scale::Log, 0.45, 0.55, "USD").0, ["0.45", "0.5", "0.55"]);
         assert_eq!(self::axis(Scale::Log, 20.0, 600.0, "USD").0, ["20", "50", "100", "200", "500"]);
         assert_eq!(self::axis(Scale::Log, 40.0, 60.0, "USD").0, ["40", "45", "50", "55", "60"]);
     }
