@@ -13,6 +13,7 @@ use crate::domain::choice::{Group, GroupView, union_of_periods};
 use crate::domain::indicators::statistics::Scratch;
 use crate::domain::network::{DerivedRow, NetworkHistory, NetworkMetric, NetworkView};
 use crate::domain::observation::{Basis, Moment, Period, Resolution, SeriesLog, Winner};
+use crate::domain::rules::Timing;
 use crate::domain::spot::{self, SpotHistory, SpotView};
 use crate::domain::time::Timestamp;
 
@@ -302,7 +303,7 @@ impl Series<'_, '_> {
                 let newest = view.newest();
                 newest.map_or_else(Freshness::default, |newest| Freshness::of(newest.observed_until, newest.timing))
             }
-            SeriesKind::Network(metric, _, view) => freshness_of(view.groups_of(*metric)),
+            SeriesKind::Network(metric, _, view) => freshness_of_metric(view, *metric),
             SeriesKind::Absent(_) => Freshness::default(),
         }
     }
@@ -314,6 +315,15 @@ pub fn freshness_of<'g, 'h: 'g, 'a: 'h>(groups: impl Iterator<Item = &'g GroupVi
         view.newest().map_or_else(Freshness::default, |newest| Freshness::of(newest.observed_until, newest.timing))
     };
     groups.map(of).reduce(Freshness::and).unwrap_or_default()
+}
+
+/// How fresh a derived metric is: as its worst input, and as its own newest value.
+#[must_use]
+pub fn freshness_of_metric(view: &NetworkView<'_, '_>, metric: NetworkMetric) -> Freshness {
+    let of = |day: Option<(Timestamp, Timing)>| {
+        day.map_or_else(Freshness::default, |(observed_until, timing)| Freshness::of(observed_until, timing))
+    };
+    view.newest_days(metric).into_iter().map(of).reduce(Freshness::and).unwrap_or_default()
 }
 
 /// The rows of a stored period: as served now, as first served, or at every instant at which

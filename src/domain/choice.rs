@@ -64,6 +64,8 @@ struct Settled {
     /// For each period: the current candidate after it, and for how many periods running each of
     /// the order has had values.
     states: Vec<(usize, Vec<u32>)>,
+    /// For each period: who serves it.
+    served: Vec<Served>,
     /// For each period: from when on nothing that decides it, or one before it, has changed.
     steady_from: Vec<Timestamp>,
 }
@@ -177,12 +179,14 @@ impl<'a> Group<'a> {
     pub fn view_of(&self, periods: Range<usize>, moment: Moment) -> GroupView<'_, 'a> {
         let mut walk = Walk::new(self, moment);
         // The choice among several depends on the periods before; that of one does not.
-        let begin = if walk.ranked.len() > 1 { walk.resume(periods.start) } else { periods.start };
+        let begin = if walk.ranked.len() > 1 { walk.resume(periods.end) } else { periods.start };
         for period in begin..periods.start {
             walk.serve(period);
         }
         let from = periods.start;
-        let served = periods.map(|period| walk.serve(period)).collect();
+        // Up to where the walk begins, the periods are served as in the base view.
+        let mut served = if begin > from { self.settled().served[from..begin].to_vec() } else { Vec::new() };
+        served.extend((begin.max(from)..periods.end).map(|period| walk.serve(period)));
         let next_change = walk.next_change;
         GroupView { group: self, moment, order: walk.order(), from, served, next_change }
     }
@@ -201,9 +205,9 @@ impl<'a> Group<'a> {
             let mut walk = Walk::new(self, self.base);
             let (order, begins_with) = (walk.order(), walk.current);
             let mut latest = Timestamp::MIN;
-            let (mut states, mut steady_from) = (Vec::new(), Vec::new());
+            let (mut states, mut served, mut steady_from) = (Vec::new(), Vec::new(), Vec::new());
             for period in 0..self.periods.len() {
-                walk.serve(period);
+                served.push(walk.serve(period));
                 states.push((walk.current, walk.ranked.iter().map(|&(_, _, running)| running).collect()));
                 for &(index, timing, _) in &walk.ranked {
                     let candidate = &self.candidates[index];
@@ -214,7 +218,7 @@ impl<'a> Group<'a> {
                 }
                 steady_from.push(latest);
             }
-            Settled { order, begins_with, states, steady_from }
+            Settled { order, begins_with, states, served, steady_from }
         })
     }
 }
@@ -615,10 +619,18 @@ mod tests {
             let (book, periods) = (book(), union_of_periods(logs.iter(), LATE.batch));
             let base = Moment { at: Day::from_epoch_days(70).start(), batch: 1 };
             let group = Group::new(&["price_usd"], logs.iter(), periods.clone(), &book, base);
+            // The base of this one is of no use to any view: all of them are walked from the first period.
+            let alone = Group::new(&["price_usd"], logs.iter(), periods.clone(), &book, Moment { batch: 0, ..base });
             for hour in (0..70 * 24).step_by(5) {
                 let moment = Moment { at: Timestamp::MIN.plus(Span::HOUR.times(hour)), batch: 1 };
-                let whole = group.view(moment); // begins at the first period
+                let whole = alone.view(moment); // walked from the first period
+                let from_the_first = group.view_of(0..periods.len(), moment);
                 for period in [1, 7, 23, 41, periods.len() - 1] {
+                    assert_eq!(
+                        from_the_first.served(period),
+                        alone.view(moment).served(period),
+                        "seed {seed}, {moment:?}"
+                    );
                     let part = group.view_of(period..period + 1, moment);
                     assert_eq!(part.served(period), whole.served(period), "seed {seed}, {moment:?}, period {period}");
                 }

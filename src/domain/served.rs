@@ -5,7 +5,7 @@ use super::choice::{Group, GroupView, union_of_periods};
 use super::facts::Facts;
 use super::network::{DerivedRow, NetworkHistory, NetworkMetric};
 use super::observation::{Moment, Resolution, SeriesLog};
-use super::rules::RuleBook;
+use super::rules::{RuleBook, Timing};
 use super::spot::{SpotHistory, is_spot};
 use super::time::Timestamp;
 use crate::domain::catalog::find_metric;
@@ -94,7 +94,9 @@ fn derived_values<'a>(
     let of_one = |metric: NetworkMetric| {
         let newest = view.newest_with_value(metric);
         let newest = newest.and_then(|day| newest_value(view.rows(metric, day..day + 1).pop()?));
-        let stale = is_stale(view.groups_of(metric), moment);
+        let is_past =
+            |day: Option<(Timestamp, Timing)>| day.is_none_or(|(end, timing)| timing.valid_until(end) <= moment.at);
+        let stale = view.newest_days(metric).into_iter().any(is_past);
         let (subject, resolution) = ("btc".to_owned(), Resolution::Day);
         Some(ServedValue { metric: find_metric(metric.slug())?, subject, resolution, newest, stale })
     };

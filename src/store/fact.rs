@@ -304,8 +304,11 @@ async fn insert(
 
 /// Every version that batches after `batch` stored, in their order.
 ///
+/// A row that this release cannot read, such as one of a later release, is left out and logged: views go
+/// on without it.
+///
 /// # Errors
-/// [`StoreError::Unexpected`] for a row that this release cannot read.
+/// [`StoreError`] if the database does not answer.
 pub async fn read_facts_after(connection: &mut PgConnection, batch: i64) -> Result<Vec<FactVersion<Fact>>, StoreError> {
     let tables = TABLES.map(str::to_owned);
     let rows = sqlx::query!(
@@ -316,13 +319,16 @@ pub async fn read_facts_after(connection: &mut PgConnection, batch: i64) -> Resu
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let fact = Body::of(&row.fact_table, row.body).and_then(|body| body.into_fact(row.published_at.into()));
-            let unexpected = |found| StoreError::Unexpected { table: "fact", column: "body", found };
-            Ok(FactVersion { known_at: row.known_at.into(), batch: row.batch, row: fact.map_err(unexpected)? })
-        })
-        .collect()
+    let mut facts = Vec::with_capacity(rows.len());
+    for row in rows {
+        match Body::of(&row.fact_table, row.body).and_then(|body| body.into_fact(row.published_at.into())) {
+            Ok(fact) => facts.push(FactVersion { known_at: row.known_at.into(), batch: row.batch, row: fact }),
+            Err(found) => {
+                tracing::warn!(table = row.fact_table, batch = row.batch, found, "a stored fact cannot be read");
+            }
+        }
+    }
+    Ok(facts)
 }
 
 /// How many versions of each table are stored, by name.

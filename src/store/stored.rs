@@ -15,7 +15,7 @@ use super::rule::read_rule_book;
 use crate::domain::chain::{HEADER_TIMING, HeaderLog};
 use crate::domain::choice::{Group, union_of_periods};
 use crate::domain::facts::Facts;
-use crate::domain::network::NetworkHistory;
+use crate::domain::network::{NetworkHistory, NetworkMetric};
 use crate::domain::observation::{Moment, Resolution, SeriesLog};
 use crate::domain::rules::RuleBook;
 use crate::domain::spot::{SpotHistory, is_spot};
@@ -149,6 +149,9 @@ impl Stored {
         for group in view.every_group() {
             changes.extend(group.next_change);
             changes.extend(group.newest().map(|newest| newest.timing.valid_until(newest.observed_until)));
+        }
+        for metric in NetworkMetric::ALL {
+            changes.extend(view.newest_days(metric).into_iter().flatten().map(|(end, timing)| timing.valid_until(end)));
         }
         let tip = self.headers.view(moment, 1);
         changes.extend(tip.map(|chain| HEADER_TIMING.valid_until(chain.tip().time)));

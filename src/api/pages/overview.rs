@@ -11,7 +11,7 @@ use crate::api::answer::{ApiState, Page, answer_page};
 use crate::api::chart::Chart;
 use crate::api::chart::scale::say_value;
 use crate::api::problem::Problem;
-use crate::api::readings::{Material, Wanted, freshness_of, known_metric};
+use crate::api::readings::{Material, Wanted, freshness_of, freshness_of_metric, known_metric};
 use crate::api::v1::difficulty::expected_retarget;
 use crate::api::v1::pictures::{Retarget, Scene};
 use crate::api::v1::sources::source_states;
@@ -127,8 +127,8 @@ fn fill(made: IndexPage, view: &View, sources: Vec<SourceRow>) -> Result<Page, P
     let history = NetworkHistory::new(stored.logs(), &stored.rules, &stored.facts, view.moment);
     let network = history.view(view.moment);
     let retarget = expected_retarget(view, &history, &network);
-    strip.extend(state_tiles(view, &network, retarget.as_ref().map(|(estimate, drawn)| (estimate, drawn.at)))?);
-    let charts = charts(&Scene::newest(view, &network, CHART_DAYS), retarget.map(|(_, drawn)| drawn))?;
+    strip.extend(state_tiles(view, &network, retarget.as_ref())?);
+    let charts = charts(&Scene::newest(view, &network, CHART_DAYS), retarget.map(|(_, drawn, _)| drawn))?;
     let moment = view.moment;
     let values = Values { strip, charts, sources, known_as_of: moment.at.to_string(), snapshot: moment.batch };
     page(&IndexPage { hidden: None, values: Some(values), ..made }, freshness.unwrap_or_default())
@@ -153,19 +153,19 @@ fn charts(scene: &Scene<'_, '_, '_>, retarget: Option<Retarget>) -> Result<Vec<S
 fn state_tiles(
     view: &View,
     network: &NetworkView<'_, '_>,
-    retarget: Option<(&Estimate, Timestamp)>,
+    retarget: Option<&(Estimate, Retarget, Freshness)>,
 ) -> Result<Vec<Tile>, Problem> {
-    let state = |metric: NetworkMetric, label, value: Option<String>, detail: String, date: String| {
-        let freshness = freshness_of(network.groups_of(metric));
-        Ok::<_, Problem>(Tile {
-            slug: known_metric(metric.slug())?.slug,
-            label,
-            value: value.unwrap_or_else(|| "none".to_owned()),
-            unit: detail,
-            date,
-            stale: freshness.is_stale(view.moment.at),
-        })
-    };
+    let state =
+        |metric: NetworkMetric, label, value: Option<String>, detail: String, date: String, freshness: Freshness| {
+            Ok::<_, Problem>(Tile {
+                slug: known_metric(metric.slug())?.slug,
+                label,
+                value: value.unwrap_or_else(|| "unknown".to_owned()),
+                unit: detail,
+                date,
+                stale: freshness.is_stale(view.moment.at),
+            })
+        };
     let date = |day: Option<usize>| day.map(|day| network.date_of(day).to_string()).unwrap_or_default();
     let score = network.newest_with_value(NetworkMetric::SqueezeScore);
     let squeeze = score.map(|day| network.squeeze_days(Fleets::Reference)[day]);
@@ -180,13 +180,15 @@ fn state_tiles(
             squeeze.and_then(|day| Some(day.state?.name().to_owned())),
             points.map(|reading| format!("score {:.0}", reading.score)).unwrap_or_default(),
             date(score),
+            freshness_of_metric(network, NetworkMetric::SqueezeScore),
         )?,
         state(
             NetworkMetric::RetargetEstimate,
             "Next retarget",
-            retarget.map(|(estimate, _)| Wording::Change.say(estimate.change, "1")),
-            retarget.and_then(|(estimate, _)| estimate.sigma).map(said_sigma).unwrap_or_default(),
-            retarget.map(|(_, at)| format!("expected {}", at.day())).unwrap_or_default(),
+            retarget.map(|(estimate, ..)| Wording::Change.say(estimate.change, "1")),
+            retarget.and_then(|(estimate, ..)| estimate.sigma).map(said_sigma).unwrap_or_default(),
+            retarget.map(|(_, drawn, _)| format!("expected {}", drawn.at.day())).unwrap_or_default(),
+            retarget.map_or_else(Freshness::default, |&(.., freshness)| freshness),
         )?,
         state(
             NetworkMetric::HashRibbonDepth,
@@ -194,6 +196,7 @@ fn state_tiles(
             of_ribbons.and_then(|ribbons| Some(ribbons.state?.name().to_owned())),
             of_ribbons.map(|ribbons| days(ribbons.days_in_state)).unwrap_or_default(),
             date(ribbons),
+            freshness_of(network.groups_of_ribbons()).and(freshness_of_metric(network, NetworkMetric::HashRibbonDepth)),
         )?,
     ])
 }

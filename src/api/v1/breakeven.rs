@@ -54,6 +54,9 @@ pub struct Breakeven {
     pub gross_margin: Option<f64>,
     /// Price of the machine in USD per TH/s: `asic_usd_per_th`, or the table's.
     pub asic_usd_per_th: Option<f64>,
+    /// The day of the table's price; null for a price of your own.
+    #[schema(inline)]
+    pub asic_price_on: Option<Date>,
     /// Days until the machine is paid, at today's hashprice: without growth of difficulty and without the
     /// next halving.
     pub static_payback_days: Option<f64>,
@@ -86,7 +89,7 @@ pub enum BreakevenData {
     Models(Vec<Breakeven>),
 }
 
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 21] = [
     "date",
     "model",
     "efficiency_j_per_th",
@@ -99,6 +102,7 @@ const COLUMNS: [&str; 20] = [
     "gross_margin_usd_per_mwh",
     "gross_margin",
     "asic_usd_per_th",
+    "asic_price_on",
     "static_payback_days",
     "static_payback_reason",
     "share_under_water",
@@ -188,12 +192,17 @@ fn of_machine(now: &Now<'_, '_, '_>, machine: Machine<'_>, terms: Terms) -> Brea
     let usd = of_day(NetworkMetric::HashpriceUsd).and_then(|usd| mining_cost::after_pool_fee(usd, terms.pool_fee));
     let btc = of_day(NetworkMetric::HashpriceBtc).and_then(|btc| mining_cost::after_pool_fee(btc, terms.pool_fee));
     let power = terms.power_usd_per_mwh;
-    let (model, efficiency, price) = match machine {
-        Machine::Efficiency(efficiency) => (None, Ok(efficiency), terms.asic_usd_per_th),
+    let table_price = match machine {
+        Machine::Model(model) if terms.asic_usd_per_th.is_none() => model.price,
+        _ => None,
+    };
+    let asic_price_on = table_price.map(|price| Date(price.on));
+    let price = terms.asic_usd_per_th.or(table_price.map(|price| price.usd_per_th));
+    let (model, efficiency) = match machine {
+        Machine::Efficiency(efficiency) => (None, Ok(efficiency)),
         Machine::Model(model) => (
             Some(model.model_id.clone()),
             mining_cost::wall_efficiency(model.efficiency_j_per_th, DEFAULT_SITE_OVERHEAD),
-            terms.asic_usd_per_th.or(model.price.map(|price| price.usd_per_th)),
         ),
     };
     let cost = efficiency.and_then(|efficiency| mining_cost::hashcost_usd_per_ph_day(efficiency, power));
@@ -217,6 +226,7 @@ fn of_machine(now: &Now<'_, '_, '_>, machine: Machine<'_>, terms: Terms) -> Brea
             .map(shown),
         gross_margin: usd.and_then(|usd| mining_cost::gross_margin(usd, cost?)).ok().map(shown),
         asic_usd_per_th: price,
+        asic_price_on,
         static_payback_days: payback.and_then(Result::ok).map(shown),
         static_payback_reason: payback.map_or(Some("no_price"), |payback| payback.err().map(Missing::code)),
         share_under_water: under_water.ok().map(|share| shown(share.share)),

@@ -14,7 +14,7 @@ use crate::api::answer::{ApiState, Charted, Content, Data, Endpoint, Object, Que
 use crate::api::form::{DRAWN_FORMS, Form, ROW_FORMS};
 use crate::api::openapi::{DateParam, DrawnForms, ListForms, RangeParams, RibbonParams, ViewErrors, ViewParams};
 use crate::api::problem::Problem;
-use crate::api::readings::{each_source, freshness_of, known_metric};
+use crate::api::readings::{each_source, freshness_of, freshness_of_metric, known_metric};
 use crate::api::time_format::{At, ColumnAt, Date, level};
 use crate::api::view::{Freshness, Knowledge, View};
 use crate::domain::chain::HEADER_TIMING;
@@ -84,6 +84,8 @@ pub struct Difficulty {
     /// The day of the ribbon.
     #[schema(inline)]
     pub ribbon_date: Option<Date>,
+    /// Why there is no ribbon: `no_data`, or `stale` where the newest difficulty of a day is too old.
+    pub ribbon_reason: Option<&'static str>,
     /// Divisor of the ribbon's standard deviation: population or sample.
     pub sd: &'static str,
     /// Header time of the newest block.
@@ -192,7 +194,14 @@ fn now_view(question: &Question) -> Result<Content, Problem> {
     let standing = standing_of(&view, &history, &network, date);
     let data = Difficulty {
         simulated: view.is_simulated().then_some(true),
-        ..with_ribbon(&history, &network, date, spread, standing.as_ref().map_or_else(nothing, described))
+        ..with_ribbon(
+            &history,
+            &network,
+            date,
+            spread,
+            view.moment.at,
+            standing.as_ref().map_or_else(nothing, described),
+        )
     };
     let next = standing.as_ref().and_then(next_retarget);
     let freshness = standing.as_ref().map_or_else(Freshness::default, |standing| standing.freshness);
@@ -202,7 +211,7 @@ fn now_view(question: &Question) -> Result<Content, Problem> {
     let mut data: Box<dyn Data + Send> = Box::new(Object(data));
     if question.form == Form::Svg {
         let last = date.and_then(|date| network.find_day(date));
-        let chart = Scene::until(&view, &network, last).difficulty(&meta, next);
+        let chart = Scene::until(&view, &network, date, last).difficulty(&meta, next);
         data = Box::new(Charted { data, chart });
     }
     Ok(Content { data, meta, freshness, next_cursor: None })
@@ -221,16 +230,16 @@ fn next_retarget(standing: &Standing) -> Option<Retarget> {
 }
 
 /// What is expected of the next retarget, as known in a view: the change as a fraction and, where there is
-/// one, its standard deviation, and how it is drawn.
+/// one, its standard deviation, how it is drawn, and how fresh it is.
 #[must_use]
 pub fn expected_retarget(
     view: &View,
     history: &NetworkHistory<'_>,
     network: &NetworkView<'_, '_>,
-) -> Option<(Estimate, Retarget)> {
+) -> Option<(Estimate, Retarget, Freshness)> {
     let standing = standing_of(view, history, network, None)?;
     let drawn = next_retarget(&standing)?;
-    Some((standing.estimate.ok()?, drawn))
+    Some((standing.estimate.ok()?, drawn, standing.freshness))
 }
 
 /// Headers say it exactly and at once, so they come first; a chain of days serves where there are none,
@@ -254,6 +263,14 @@ fn standing_of(
     let of_days = day.and_then(|day| Some(of_day(network, history.day(day), day, network.day_end(day).ok()?)));
     match (of_headers, of_days) {
         (Some(headers), Some(days)) if days.height > headers.height => Some(days),
+        // Without the epoch's first header there is no estimate; its day says it roughly.
+        (Some(headers), Some(days))
+            if headers.estimate.is_err()
+                && days.estimate.is_ok()
+                && epoch_of(days.height) == epoch_of(headers.height) =>
+        {
+            Some(days)
+        }
         (headers, days) => headers.or(days),
     }
     .filter(|standing| date.is_none_or(|date| standing.tip_at >= date.start()))
@@ -304,7 +321,8 @@ fn of_day(network: &NetworkView<'_, '_>, date: Day, day: usize, end: DayEnd) -> 
         epoch_start_at: Some(end.epoch_start_at),
         estimate: end.estimate,
         timing: "days",
-        freshness: Freshness { observed_until: Some(date.end()), ..freshness },
+        // A hole in the counts may leave the day far behind the newest.
+        freshness: network.timing_of(main).map_or(freshness, |timing| freshness.and(Freshness::of(date.end(), timing))),
         sources: each_source(std::iter::once(source.as_str())),
     }
 }
@@ -360,17 +378,26 @@ fn with_ribbon(
     network: &NetworkView<'_, '_>,
     date: Option<Day>,
     spread: Spread,
+    at: Timestamp,
     data: Difficulty,
 ) -> Difficulty {
+    let main = NetworkMetric::RibbonCompression;
     let day = match date {
         Some(date) => network.find_day(date),
-        None => network.newest_with_value(NetworkMetric::RibbonCompression),
+        None => network.newest_with_value(main),
     };
     let ribbon = day.and_then(|day| network.difficulty_ribbon(day).ok());
+    let is_old = date.is_none() && ribbon.is_some() && freshness_of_metric(network, main).is_stale(at);
+    let ribbon = ribbon.filter(|_| !is_old);
     Difficulty {
         ribbon_compression: ribbon.and_then(|ribbon| compression(&ribbon, spread).ok()).map(shown),
         ribbon_inverted: ribbon.map(|ribbon| is_inverted(&ribbon)),
         ribbon_date: ribbon.and(day).map(|day| Date(history.day(day))),
+        ribbon_reason: match (ribbon, is_old) {
+            (Some(_), _) => None,
+            (None, true) => Some("stale"),
+            (None, false) => Some("no_data"),
+        },
         sd: spread.name(),
         ..data
     }

@@ -12,7 +12,7 @@ use crate::api::answer::{ApiState, Content, Data, Endpoint, Object, Question, Ro
 use crate::api::form::{DRAWN_FORMS, ROW_FORMS};
 use crate::api::openapi::{DateParam, DrawnForms, ListForms, RangeParams, ViewErrors, ViewParams};
 use crate::api::problem::Problem;
-use crate::api::readings::{each_source, freshness_of, known_metric};
+use crate::api::readings::{each_source, freshness_of, freshness_of_metric, known_metric};
 use crate::api::time_format::{ColumnAt, Date, level};
 use crate::domain::network::{NetworkHistory, NetworkMetric, NetworkView, RibbonEventRow};
 
@@ -48,7 +48,7 @@ pub struct HashRibbons {
     /// outside one.
     #[schema(minimum = 1)]
     pub days_inverted_merged: Option<u32>,
-    /// Why the means are null; null where there are some.
+    /// Why the means or the state are null; null where they are there.
     pub reason: Option<&'static str>,
     /// True where the database holds a simulated world; absent where it is real.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,9 +94,9 @@ pub async fn read_hash_ribbons(State(state): State<ApiState>, request: Request) 
 
 /// List the events of the hash ribbons
 ///
-/// Every crossing of the two means, and every buy: the first day after a recovery on which the 10-day mean
-/// of price is above the 20-day one. Oldest first. On data of 2014 to 2024 the buys do not beat random
-/// dates significantly.
+/// Every crossing of the two means, and every buy: on the day of a recovery if the 10-day mean of price is
+/// above the 20-day one, otherwise on the day on which it crosses over, unless a new inversion began in
+/// between. Oldest first. On data of 2014 to 2024 the buys do not beat random dates significantly.
 #[utoipa::path(get, path = "/v1/hash-ribbons/events", operation_id = "listHashRibbonEvents", tag = "hash ribbons",
     params(RangeParams, ViewParams, ListForms),
     responses(
@@ -111,7 +111,9 @@ fn now_view(question: &Question) -> Result<Content, Problem> {
     let main = NetworkMetric::HashRibbonDepth;
     let newest = |network: &NetworkView<'_, '_>| network.newest_with_value(main);
     // The state waits for price too, and is stale without it.
-    let freshness = |network: &NetworkView<'_, '_>| freshness_of(network.groups_of_ribbons());
+    let freshness = |network: &NetworkView<'_, '_>| {
+        freshness_of(network.groups_of_ribbons()).and(freshness_of_metric(network, main))
+    };
     let write = |now: &Now<'_, '_, '_>| Ok(Box::new(Object(of_day(now))) as Box<dyn Data + Send>);
     answer_now(question, main, newest, freshness, write, |scene, meta| scene.hash_ribbons(meta))
 }
@@ -128,7 +130,12 @@ fn of_day(now: &Now<'_, '_, '_>) -> HashRibbons {
         state: state.map(crate::domain::indicators::ribbons::RibbonState::name),
         days_in_state: ribbons.filter(|ribbons| ribbons.state.is_some()).map(|ribbons| ribbons.days_in_state),
         days_inverted_merged: ribbons.and_then(|ribbons| ribbons.days_inverted_merged),
-        reason: depth.is_none().then(|| now.why_none(NetworkMetric::HashRibbonDepth)),
+        reason: match (depth, state) {
+            (None, _) => Some(now.why_none(NetworkMetric::HashRibbonDepth)),
+            // Whether a buy has come is not known without price.
+            (Some(_), None) => Some("input_missing"),
+            (Some(_), Some(_)) => None,
+        },
         simulated: now.simulated(),
     }
 }

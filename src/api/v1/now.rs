@@ -6,10 +6,10 @@ use crate::api::answer::{Charted, Content, Data, Question};
 use crate::api::chart::Chart;
 use crate::api::form::Form;
 use crate::api::problem::Problem;
-use crate::api::readings::{each_source, freshness_of, known_metric};
+use crate::api::readings::{each_source, freshness_of_metric, known_metric};
 use crate::api::time_format::Date;
 use crate::api::view::{Freshness, Knowledge, View};
-use crate::domain::indicators::hashprice::{HALVING_DAYS, post_halving};
+use crate::domain::indicators::hashprice::{HALVING_DAYS, NEXT_HALVING_NOT_BEFORE, post_halving};
 use crate::domain::indicators::statistics::{Missing, Scratch, round_significant};
 use crate::domain::network::{DERIVED_DIGITS, NetworkHistory, NetworkMetric, NetworkView};
 use crate::domain::time::Day;
@@ -44,7 +44,8 @@ impl Now<'_, '_, '_> {
     /// Whether a halving lies less than a year before the day. The dates of real halvings say nothing
     /// about a simulated chain.
     pub fn post_halving(&self) -> Option<bool> {
-        let day = self.date.filter(|_| self.day.is_some() && !self.view.is_simulated())?;
+        let is_known = |day: &Day| self.day.is_some() && !self.view.is_simulated() && *day < NEXT_HALVING_NOT_BEFORE;
+        let day = self.date.filter(is_known)?;
         Some(post_halving(day, &HALVING_DAYS))
     }
 }
@@ -82,14 +83,14 @@ pub(super) fn answer_now(
     let metric = known_metric(main.slug())?;
     let meta = Meta::of(Some(metric), Some("btc"), &view, &freshness, each_source(std::iter::once(source.as_str())));
     if question.form == Form::Svg {
-        data = Box::new(Charted { data, chart: draw(&Scene::until(&view, &network, day), &meta) });
+        data = Box::new(Charted { data, chart: draw(&Scene::until(&view, &network, asked, day), &meta) });
     }
     Ok(Content { data, meta, freshness, next_cursor: None })
 }
 
 /// The freshness of everything that a metric reads.
 pub(super) fn of_metric(metric: NetworkMetric) -> impl FnOnce(&NetworkView<'_, '_>) -> Freshness {
-    move |network| freshness_of(network.groups_of(metric))
+    move |network| freshness_of_metric(network, metric)
 }
 
 /// A derived number as it is shown.

@@ -13,7 +13,7 @@ use crate::domain::indicators::ribbons::RibbonEventKind;
 use crate::domain::indicators::squeeze::SqueezeState;
 use crate::domain::indicators::statistics::Scratch;
 use crate::domain::network::{Fleets, NetworkMetric, NetworkView};
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::time::{Day, Span, Timestamp};
 
 /// Days that a picture shows, unless somebody chooses others.
 pub const PICTURE_DAYS: usize = 730;
@@ -27,10 +27,15 @@ pub struct Scene<'v, 'h, 'a> {
 }
 
 impl<'v, 'h, 'a> Scene<'v, 'h, 'a> {
-    /// The days of a picture that ends with a day, or with the newest.
+    /// The days of a picture that ends with a day, or with the newest where nobody asked for one. Of a day
+    /// that is asked for and not there, there is nothing to see.
     #[must_use]
-    pub fn until(view: &'v View, network: &'v NetworkView<'h, 'a>, last: Option<usize>) -> Self {
-        let end = last.map_or(network.every_day().end, |last| last + 1);
+    pub fn until(view: &'v View, network: &'v NetworkView<'h, 'a>, asked: Option<Day>, last: Option<usize>) -> Self {
+        let end = match (asked, last) {
+            (Some(_), None) => 0,
+            (_, Some(last)) => last + 1,
+            (None, None) => network.every_day().end,
+        };
         Self { view, network, days: end.saturating_sub(PICTURE_DAYS)..end }
     }
 

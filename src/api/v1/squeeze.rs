@@ -65,6 +65,11 @@ pub struct Squeeze {
     /// The newest published average of the network that was known on the day, J/TH: the reference fleets
     /// are 0.8, 1 and 1.25 times this, at 40, 50 and 60 USD/MWh.
     pub reference_efficiency_j_per_th: Option<f64>,
+    /// The day that this average is about; it is held until a newer one is published.
+    #[schema(inline)]
+    pub reference_efficiency_observed_on: Option<Date>,
+    /// Where it was published.
+    pub reference_efficiency_source: Option<String>,
     /// Whether a halving was less than 365 days before: it halves revenue, and lowers the level by itself.
     /// Null in a simulated world.
     pub post_halving: Option<bool>,
@@ -133,6 +138,7 @@ fn of_day(now: &Now<'_, '_, '_>, fleets: Fleets) -> Squeeze {
     let reading = now.day.ok_or(Missing::NoData).and_then(|day| network.squeeze(fleets, day));
     let state = now.day.map(|day| network.squeeze_days(fleets)[day]);
     let of = |part: fn(&SqueezeReading) -> f64| reading.as_ref().ok().map(|r| shown(part(r)));
+    let fact = now.day.and_then(|day| network.network_efficiency_fact(day));
     let own = match fleets {
         Fleets::Reference => None,
         Fleets::Own(fleet) => Some(fleet),
@@ -154,6 +160,8 @@ fn of_day(now: &Now<'_, '_, '_>, fleets: Fleets) -> Squeeze {
         efficiency_j_per_th: own.map(|fleet| fleet.efficiency_j_per_th),
         power_usd_per_mwh: own.map(|fleet| fleet.power_usd_per_mwh),
         reference_efficiency_j_per_th: now.day.and_then(|day| network.network_efficiency(day)),
+        reference_efficiency_observed_on: fact.map(|fact| Date(fact.observed_on)),
+        reference_efficiency_source: fact.map(|fact| fact.source.clone()),
         post_halving: now.post_halving(),
         reason: reading.err().map(Missing::code),
         simulated: now.simulated(),

@@ -95,6 +95,10 @@ pub const HALVING_DAYS: [Day; 4] = [
     Day::from_epoch_days(19_833),
 ];
 
+/// 2027-11-23. Before this day the next halving, at height 1050000, does not come: blocks would have to be
+/// found in nine minutes each since the last one. From here on nobody can say without its block.
+pub const NEXT_HALVING_NOT_BEFORE: Day = Day::from_epoch_days(21_145);
+
 /// The subsidy that a block at `height` may claim, in satoshi: 50 BTC, halved every 210000 blocks
 /// and rounded down; 0 from the 64th halving on, as in Bitcoin Core, `GetBlockSubsidy`.
 ///

@@ -40,7 +40,7 @@ impl KnownTimes {
         self.reaches.iter().map(move |(days, track)| {
             let earlier = match *days {
                 ReachDays::Earlier(days) => day.checked_sub(days).map_or(0..0, |earlier| earlier..earlier + 1),
-                ReachDays::Windows(_) | ReachDays::All => day.saturating_sub(days.length())..day,
+                ReachDays::Windows(_) | ReachDays::All | ReachDays::Anything => day.saturating_sub(days.length())..day,
             };
             (track.as_ref().unwrap_or(&self.own), *days, earlier)
         })
@@ -50,6 +50,13 @@ impl KnownTimes {
     pub(super) fn newest(&self, day: usize) -> Option<Timestamp> {
         let own = self.own.newest[day - self.own.from];
         self.others(day).fold(own, |newest, (track, reach, days)| newest.max(track.newest_of(reach, days)))
+    }
+
+    /// The newest of the own inputs of some days, both ends included; the first day of the track at the
+    /// earliest.
+    pub(super) fn newest_own(&self, first: usize, last: usize) -> Option<Timestamp> {
+        let place = |day: usize| day.saturating_sub(self.own.from);
+        self.own.newest[place(first)..=place(last)].iter().copied().fold(None, Option::max)
     }
 
     /// Those after an instant, each once.
@@ -86,7 +93,7 @@ impl Track {
         if days.is_empty() {
             return None;
         }
-        if reach == ReachDays::All && days.start == self.from {
+        if matches!(reach, ReachDays::All | ReachDays::Anything) && days.start == self.from {
             return self.newest_so_far[days.end - 1 - self.from];
         }
         // One slice, so that its bounds are checked once and not for each of a year's days.
@@ -160,6 +167,7 @@ impl FirstServed {
             latest = latest.max(match *days {
                 ReachDays::Earlier(days) => served.at[day.checked_sub(days)?.checked_sub(served.from)?]?,
                 ReachDays::All => served.whole_at[day - served.from]?,
+                ReachDays::Anything => Timestamp::MIN,
                 ReachDays::Windows(rules) => {
                     let of_rule = |rule| served.enough_for(rule, day);
                     rules.iter().map(of_rule).try_fold(Timestamp::MIN, |latest, at| Some(latest.max(at?)))?

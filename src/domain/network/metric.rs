@@ -4,7 +4,7 @@ use crate::domain::indicators::hashprice::{LEVEL_DAYS, WEEK_DAYS, mean_rule, med
 use crate::domain::indicators::issuance::PUELL_DAYS;
 use crate::domain::indicators::ribbons::{HASHRATE_DAYS, PRICE_DAYS, RIBBON_DAYS};
 use crate::domain::indicators::squeeze::{SPEED_DAYS, SPEED_MEDIAN_DAYS, speed_rule};
-use crate::domain::indicators::statistics::{HoleLimit, Minimum, WindowRule};
+use crate::domain::indicators::statistics::WindowRule;
 
 /// The metrics of a day that come from one source together, by group.
 ///
@@ -82,6 +82,8 @@ pub(super) enum ReachDays {
     Earlier(usize),
     /// Every day from the first on, without a hole.
     All,
+    /// Every day from the first on, whatever of them is there.
+    Anything,
 }
 
 impl ReachDays {
@@ -90,7 +92,7 @@ impl ReachDays {
         match self {
             Self::Windows(rules) => rules.iter().map(|rule| rule.days - 1).max().unwrap_or(0),
             Self::Earlier(days) => days,
-            Self::All => usize::MAX,
+            Self::All | Self::Anything => usize::MAX,
         }
     }
 }
@@ -165,10 +167,6 @@ const RANK: &[WindowRule] = &[rank_rule(LEVEL_DAYS)];
 const MEAN: &[WindowRule] = &[mean_rule(LEVEL_DAYS)];
 const MEDIAN: &[WindowRule] = &[median_rule(LEVEL_DAYS)];
 const SPEED: &[WindowRule] = &[speed_rule(SPEED_DAYS), speed_rule(SPEED_MEDIAN_DAYS)];
-
-/// Two epochs of difficulty: of this one and the one before, whatever of them is there.
-const TWO_EPOCHS: &[WindowRule] =
-    &[WindowRule { days: 30, minimum: Minimum::Observations(1), holes: HoleLimit::Unlimited }];
 
 /// Windows over some inputs; literal, so that references to it live for ever.
 macro_rules! windows {
@@ -258,7 +256,9 @@ impl NetworkMetric {
             Self::ZRobust => reads(HASHPRICE, &[windows!(HASHPRICE, MEDIAN)]),
             Self::Change7d => reads(HASHPRICE, &[Reach { inputs: HASHPRICE, days: ReachDays::Earlier(WEEK_DAYS) }]),
             Self::SqueezeScore => reads(HASHPRICE, &[windows!(HASHPRICE, RANK), windows!(SUBSIDY_HASHPRICE, SPEED)]),
-            Self::RetargetEstimate => reads(BLOCKS, &[all!(BLOCKS), windows!(DIFFICULTY, TWO_EPOCHS)]),
+            Self::RetargetEstimate => {
+                reads(BLOCKS, &[all!(BLOCKS), Reach { inputs: DIFFICULTY, days: ReachDays::Anything }])
+            }
             Self::RibbonCompression => reads(DIFFICULTY, &[windows!(DIFFICULTY, RIBBON)]),
             Self::HashRibbonShort => reads(HASHRATE, &[windows!(HASHRATE, SHORT)]),
             Self::HashRibbonLong => reads(HASHRATE, &[windows!(HASHRATE, LONG)]),

@@ -7,7 +7,7 @@
 use super::known::KnownTimes;
 use super::metric::{Input, NetworkMetric};
 use super::view::{Column, NetworkView};
-use crate::domain::epochs::{self, COINMETRICS_OFFSET, EpochFromDays};
+use crate::domain::epochs::{self, COINMETRICS_OFFSET, EpochFromDays, GENESIS_DAY};
 use crate::domain::indicators::difficulty::{
     BORROW_BELOW_BLOCKS, Borrowed, EpochProgress, Estimate, RETARGET_BLOCKS, blocks_into_epoch, estimate,
 };
@@ -22,7 +22,11 @@ const HEADER_TIME_OFFSET: u32 = 1;
 
 /// The height at the end of each day, from the first day of the chain to the first hole.
 #[derive(Debug)]
-pub(super) struct Heights(Vec<u32>);
+pub(super) struct Heights {
+    /// The index of the chain's first day in the history.
+    first: usize,
+    at_end: Vec<u32>,
+}
 
 /// Where the chain stood at the end of a day.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,27 +52,31 @@ pub struct DailyEpoch {
 impl Heights {
     /// The instant at which a height was reached, estimated within its day.
     fn instant(&self, height: u32) -> Option<Timestamp> {
-        epochs::epoch_start_estimate(height, &self.0).map(|(_, at)| at)
+        epochs::epoch_start_estimate(height, &self.at_end).map(|(_, at)| at)
+    }
+
+    /// The height at the end of a day of the history.
+    fn of(&self, day: usize) -> Option<u32> {
+        self.at_end.get(day.checked_sub(self.first)?).copied()
     }
 
     /// Whether all blocks of a day are from `low` up to `high`, both included.
     fn lies_within(&self, day: usize, low: u32, high: u32) -> bool {
-        let before = day.checked_sub(1).map(|before| self.0[before]);
-        before.is_none_or(|before| before + 1 >= low) && self.0[day] <= high
+        let before = day.checked_sub(1).and_then(|before| self.of(before));
+        before.is_none_or(|before| before + 1 >= low) && self.of(day).is_some_and(|height| height <= high)
     }
 }
 
 impl NetworkView<'_, '_> {
     fn heights(&self) -> &Heights {
         self.heights.get_or_init(|| {
-            if self.days().is_empty() {
-                return Heights(Vec::new());
-            }
-            let first = self.days().start;
+            let none = Heights { first: 0, at_end: Vec::new() };
+            // Days before the chain's first are somebody's mistake, and not the chain's.
+            let Some(first) = self.find_day(GENESIS_DAY) else { return none };
             let is_cut_by_median = self.group(Input::BlockCount.group()).source(first) == Some(BY_MEDIAN_TIME);
             let offset = if is_cut_by_median { COINMETRICS_OFFSET } else { HEADER_TIME_OFFSET };
-            let counts = self.column(Column::BlockCount);
-            Heights(epochs::daily_heights(self.history.day(first), counts, offset).unwrap_or_default())
+            let counts = &self.column(Column::BlockCount)[first - self.days().start..];
+            Heights { first, at_end: epochs::daily_heights(GENESIS_DAY, counts, offset).unwrap_or_default() }
         })
     }
 
@@ -82,10 +90,10 @@ impl NetworkView<'_, '_> {
             return Err(Missing::NoData);
         }
         let heights = self.heights();
-        if heights.0.is_empty() {
+        if heights.at_end.is_empty() {
             return Err(Missing::InsufficientHistory);
         }
-        let height = *heights.0.get(day).ok_or(Missing::InputMissing)?;
+        let height = heights.of(day).ok_or(Missing::InputMissing)?;
         let epoch_start_height = height - blocks_into_epoch(height);
         let instant = |height| heights.instant(height).ok_or(Missing::InputMissing);
         let (tip_at, epoch_start_at) = (instant(height)?, instant(epoch_start_height)?);
@@ -103,7 +111,7 @@ impl NetworkView<'_, '_> {
     fn difficulty_between(&self, day: usize, low: u32, high: u32) -> Option<f64> {
         let earliest = day.saturating_sub(2 * RETARGET_BLOCKS as usize);
         let is_within = |&day: &usize| self.heights().lies_within(day, low, high);
-        let reaches = |&day: &usize| self.heights().0[day] >= low;
+        let reaches = |&day: &usize| self.heights().of(day).is_some_and(|height| height >= low);
         (earliest..=day).rev().take_while(reaches).filter(is_within).find_map(|day| self.at(Column::Difficulty, day))
     }
 
@@ -134,15 +142,16 @@ impl NetworkView<'_, '_> {
         let heights = self.heights();
         let reads = NetworkMetric::RetargetEstimate.reads();
         let known = KnownTimes::new(self.history, &reads, self.days(), self.moment);
-        let difficulties = &self.column(Column::Difficulty)[..heights.0.len()];
+        let begin = heights.first - self.days().start;
+        let difficulties = self.column(Column::Difficulty).get(begin..begin + heights.at_end.len()).unwrap_or_default();
         let shown = |epoch: EpochFromDays| {
             // Its difficulty is the median of days that lie inside, so the row is as of the last of them.
-            let end = heights.0.partition_point(|&height| height < epoch.start_height + RETARGET_BLOCKS);
-            let last = end.min(heights.0.len() - 1);
+            let end = heights.at_end.partition_point(|&height| height < epoch.start_height + RETARGET_BLOCKS);
+            let last = heights.first + end.min(heights.at_end.len() - 1);
             let first = self.history.index_of(epoch.day);
             DailyEpoch { known_at: known.newest(last), source: self.source_of(&[Input::BlockCount], first), epoch }
         };
-        epochs::epochs(&heights.0, difficulties).into_iter().map(shown).collect()
+        epochs::epochs(&heights.at_end, difficulties).into_iter().map(shown).collect()
     }
 }
 

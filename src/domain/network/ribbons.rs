@@ -13,6 +13,8 @@ use crate::domain::time::{Day, Timestamp};
 pub struct RibbonWalk {
     short: Vec<Option<f64>>,
     long: Vec<Option<f64>>,
+    /// Whether both means of price are there.
+    price: Vec<bool>,
     walked: HashRibbons,
 }
 
@@ -56,20 +58,23 @@ impl NetworkView<'_, '_> {
             });
             walked.states.resize(short.len(), None);
             walked.days_in_state.resize(short.len(), 0);
-            RibbonWalk { short, long, walked }
+            let price = price_short.iter().zip(&price_long).map(|(short, long)| short.is_some() && long.is_some());
+            RibbonWalk { price: price.collect(), short, long, walked }
         })
     }
 
-    /// The hash ribbons of a day. The view must hold the history from its first day.
+    /// The hash ribbons of a day. The view must hold the history from its first day. Whether a buy has come
+    /// is not known without the means of price, so only an inversion has a state without them.
     #[must_use]
     pub fn hash_ribbons(&self, day: usize) -> RibbonDay {
-        let RibbonWalk { short, long, walked } = self.ribbon_walk();
+        let RibbonWalk { short, long, price, walked } = self.ribbon_walk();
+        let is_said = |state: &RibbonState| *state == RibbonState::Inverted || price[day];
         let depth = short[day].zip(long[day]).and_then(|(short, long)| ribbons::depth(short, long).ok());
         RibbonDay {
             short_h_per_s: short[day],
             long_h_per_s: long[day],
             depth,
-            state: walked.states[day],
+            state: walked.states[day].filter(is_said),
             days_in_state: walked.days_in_state[day],
             days_inverted_merged: walked.days_inverted_merged(day),
         }
@@ -80,13 +85,26 @@ impl NetworkView<'_, '_> {
     pub fn hash_ribbon_events(&self) -> Vec<RibbonEventRow> {
         let reads: Reads = RIBBON_READS;
         let known = KnownTimes::new(self.history, &reads, self.days(), self.moment);
-        let row = |event: &RibbonEvent| RibbonEventRow {
-            day: self.history.day(event.day),
-            kind: event.kind,
-            merged: event.merged,
-            known_at: known.newest(event.merged_decided_on.unwrap_or(event.day)),
-            source: self.source_of(PRICE_AND_HASHRATE, event.day),
+        let RibbonWalk { short, walked, .. } = self.ribbon_walk();
+        let mut inversion = None;
+        let row = |event: &RibbonEvent| {
+            if event.kind == RibbonEventKind::InversionStart {
+                inversion = Some(event.day);
+            }
+            // A crossing compares with the day before, and a recovery and a buy are of an inversion that
+            // began earlier: everything since is part of what the event says.
+            let begin = inversion.unwrap_or(event.day).min(event.day).saturating_sub(HASHRATE_DAYS[1]);
+            // What waited for days to pass was seen when the next day with a value was known.
+            let decided = event.merged_decided_on.unwrap_or(event.day);
+            let seen = (decided..short.len()).find(|&day| short[day].is_some()).unwrap_or(event.day);
+            RibbonEventRow {
+                day: self.history.day(event.day),
+                kind: event.kind,
+                merged: event.merged,
+                known_at: known.newest_own(begin, seen),
+                source: self.source_of(PRICE_AND_HASHRATE, event.day),
+            }
         };
-        self.ribbon_walk().walked.events.iter().map(row).collect()
+        walked.events.iter().map(row).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::metric::NetworkMetric;
 use super::view::{Column, NetworkView};
+use crate::domain::facts::NetworkEfficiencyFields;
 use crate::domain::indicators::squeeze::{self, Fleet, SPEED_DAYS, SqueezeDay, SqueezeReading, reference_fleets};
 use crate::domain::indicators::statistics::{Missing, Scratch};
 
@@ -22,6 +23,13 @@ impl NetworkView<'_, '_> {
             history.facts.network_efficiency_column(history.day(self.days().start), self.days().len(), self.moment)
         });
         column[day - self.days().start]
+    }
+
+    /// The published average that [`NetworkView::network_efficiency`] is of.
+    #[must_use]
+    pub fn network_efficiency_fact(&self, day: usize) -> Option<&NetworkEfficiencyFields> {
+        let end = self.date_of(day).end();
+        Some(self.history.facts.network_efficiency_at(end, self.moment)?.row.fields())
     }
 
     /// The squeeze of a day, unrounded.

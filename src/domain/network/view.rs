@@ -15,7 +15,8 @@ use crate::domain::indicators::issuance::{self, PUELL_DAYS};
 use crate::domain::indicators::ribbons::{self, HASHRATE_DAYS, RIBBON_DAYS, Spread};
 use crate::domain::indicators::statistics::{self, Missing, Scratch, WindowRule, round_significant};
 use crate::domain::observation::Moment;
-use crate::domain::time::Day;
+use crate::domain::rules::Timing;
+use crate::domain::time::{Day, Timestamp};
 
 /// One value a day, out of the inputs of that day alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,7 +273,10 @@ impl<'h, 'a> NetworkView<'h, 'a> {
     /// The rank of a day's hashprice in its year, unrounded.
     pub(super) fn percentile(&self, day: usize) -> Result<f64, Missing> {
         let of_day = |day| hashprice::percentile_365d(self.window(Column::Hashprice, day, LEVEL_DAYS));
-        self.percentiles.get_or_init(|| self.days().map(of_day).collect())[day - self.days.start]
+        if self.days.start > 0 {
+            return of_day(day);
+        }
+        self.percentiles.get_or_init(|| self.days().map(of_day).collect())[day]
     }
 
     fn revenue_over_hashrate_7(&self, day: usize) -> Result<f64, Missing> {
@@ -371,6 +375,26 @@ impl<'h, 'a> NetworkView<'h, 'a> {
     #[must_use]
     pub fn every_day(&self) -> Range<usize> {
         self.days()
+    }
+
+    /// What the freshness of a metric follows from: the newest day of each group of series that it reads,
+    /// and the newest day on which the metric itself has a value, which holes may leave far behind. Each
+    /// with the end of the day and its timing; `None` for a group without a day.
+    #[must_use]
+    pub fn newest_days(&self, metric: NetworkMetric) -> Vec<Option<(Timestamp, Timing)>> {
+        let of_group = |group: &GroupView<'_, '_>| group.newest().map(|newest| (newest.observed_until, newest.timing));
+        let mut days: Vec<_> = self.groups_of(metric).map(of_group).collect();
+        if let (Some(day), Some(timing)) = (self.newest_with_value(metric), self.timing_of(metric)) {
+            days.push(Some((self.date_of(day).end(), timing)));
+        }
+        days
+    }
+
+    /// The timing of the slowest group of series that a metric reads.
+    #[must_use]
+    pub fn timing_of(&self, metric: NetworkMetric) -> Option<Timing> {
+        let timings = self.groups_of(metric).filter_map(|group| Some(group.newest()?.timing));
+        timings.max_by_key(|timing| timing.lag)
     }
 
     /// The index of a day, if the view holds it.

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::super::feed::{Answer, Ask, Feed, Unusable, Window};
-use super::super::{Normalized, address};
+use super::super::{Normalized, Refused, address};
 use super::normalize::{self, SOURCE};
 use super::wire::{self, parse};
 use crate::domain::indicators::difficulty::RETARGET_BLOCKS;
@@ -80,7 +80,14 @@ impl Feed for Days {
             [] => Normalized::default(),
             page => {
                 let [page] = whole(page)?;
-                normalize::headers(&blocks(parse::<Vec<wire::Block>>(page)?)?, now)
+                // What the other answers say does not depend on this one.
+                match parse::<Vec<wire::Block>>(page).and_then(blocks) {
+                    Ok(page) => normalize::headers(&page, now),
+                    Err(unusable) => Normalized {
+                        refused: vec![Refused { metric: None, reason: "bad_block", detail: unusable.to_string() }],
+                        ..Normalized::default()
+                    },
+                }
             }
         };
         Ok(together([of_hashrate, of_days, headers]))

@@ -211,12 +211,17 @@ fn header(height: u64, block: &wire::Block, now: Timestamp) -> Result<Header, Re
     let Some(small_height) = u32::try_from(height).ok().filter(|height| i64::from(*height) <= most) else {
         return Err(refused("implausible_height", format!("there cannot be a block {height} yet, {most} at most")));
     };
+    let hash = block_hash(height, &block.id)?;
+    let previous = match block.previousblockhash.get() {
+        None if height == 0 => [0; 32],
+        _ => block_hash(height, &block.previousblockhash)?,
+    };
+    if hash == previous {
+        return Err(refused("bad_hash", format!("block {height} names itself as the one before it")));
+    }
     Ok(Header {
-        hash: block_hash(height, &block.id)?,
-        previous: match block.previousblockhash.get() {
-            None if height == 0 => [0; 32],
-            _ => block_hash(height, &block.previousblockhash)?,
-        },
+        hash,
+        previous,
         height: small_height,
         time,
         bits: bits(height, block)?,
