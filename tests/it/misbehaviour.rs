@@ -202,6 +202,8 @@ async fn memory_is_bounded_whatever_is_sent() {
         }
     };
     until("select count(*) = 9 from feed_state").await;
+    // What it takes to write down the first snapshot is not of the answers.
+    until("select coalesce((select batch from indicator_current_state), 0) >= (select batch from head)").await;
     let idle = resident(worker.id());
     let mut most = idle;
     for (misbehaviour, reason) in [(Misbehaviour::GzipBomb, "too_large"), (Misbehaviour::HugeBody, "too_large")] {

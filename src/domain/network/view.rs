@@ -378,14 +378,18 @@ impl<'h, 'a> NetworkView<'h, 'a> {
     }
 
     /// What the freshness of a metric follows from: the newest day of each group of series that it reads,
-    /// and the newest day on which the metric itself has a value, which holes may leave far behind. Each
+    /// and the newest day on which the metric itself has a value where holes have left that behind. Each
     /// with the end of the day and its timing; `None` for a group without a day.
     #[must_use]
     pub fn newest_days(&self, metric: NetworkMetric) -> Vec<Option<(Timestamp, Timing)>> {
         let of_group = |group: &GroupView<'_, '_>| group.newest().map(|newest| (newest.observed_until, newest.timing));
         let mut days: Vec<_> = self.groups_of(metric).map(of_group).collect();
-        if let (Some(day), Some(timing)) = (self.newest_with_value(metric), self.timing_of(metric)) {
-            days.push(Some((self.date_of(day).end(), timing)));
+        let slowest = days.iter().flatten().copied().max_by_key(|(_, timing)| timing.lag);
+        let own = self.newest_with_value(metric).map(|day| self.date_of(day).end());
+        if let (Some(end), Some((until, timing))) = (own, slowest)
+            && end < until
+        {
+            days.push(Some((end, timing)));
         }
         days
     }
