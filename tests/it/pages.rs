@@ -214,3 +214,24 @@ async fn a_page_comes_before_there_is_anything() {
         assert!(page(&starting, address).await.text().contains("has no values yet"), "{address}");
     }
 }
+
+#[tokio::test]
+async fn the_overview_reckons_with_the_readers_own_fleet() {
+    let (_database, api) = forty_days().await;
+    let without = page(&api, "/").await.text();
+    assert!(!without.contains("Cost of power"));
+    let with = page(&api, "/?efficiency_j_per_th=25&power_usd_per_mwh=60").await.text();
+    let costs = api.json("/v1/hashprice/breakeven?efficiency_j_per_th=25&power_usd_per_mwh=60").await;
+    // 25 * 0.024 * 60 = 36 USD for a PH/s and day.
+    assert_eq!(costs["data"]["hashcost_usd_per_ph_day"], 36);
+    for said in ["25 J/TH at 60 USD/MWh", "<td>36.00 USD/PH/day</td>", "Bitcoin may fall to", "Squeeze of this fleet"] {
+        assert!(with.contains(said), "{said} in {with}");
+    }
+    for wrong in [
+        "/?efficiency_j_per_th=25",
+        "/?efficiency_j_per_th=x&power_usd_per_mwh=1",
+        "/?efficiency_j_per_th=0&power_usd_per_mwh=1",
+    ] {
+        assert_eq!(api.get(wrong).await.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}

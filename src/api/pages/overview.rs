@@ -10,13 +10,18 @@ use super::{Frame, Picture, Reader, page, still};
 use crate::api::answer::{ApiState, Page, answer_page};
 use crate::api::chart::Chart;
 use crate::api::chart::scale::say_value;
+use crate::api::params::Params;
 use crate::api::problem::Problem;
 use crate::api::readings::{Material, Wanted, freshness_of, freshness_of_metric, known_metric};
 use crate::api::v1::difficulty::expected_retarget;
 use crate::api::v1::pictures::{Retarget, Scene};
 use crate::api::v1::sources::source_states;
+use crate::api::v1::squeeze::fleets_of;
 use crate::api::view::{Freshness, View};
 use crate::domain::indicators::difficulty::Estimate;
+use crate::domain::indicators::mining_cost;
+use crate::domain::indicators::squeeze::Fleet;
+use crate::domain::indicators::statistics::{Missing, Scratch};
 use crate::domain::network::{Fleets, NetworkHistory, NetworkMetric, NetworkView};
 use crate::domain::observation::Resolution;
 use crate::domain::time::Timestamp;
@@ -56,10 +61,19 @@ struct IndexPage {
 
 struct Values {
     strip: Vec<Tile>,
+    fleet: Option<FleetTable>,
     charts: Vec<Shown>,
     sources: Vec<SourceRow>,
     known_as_of: String,
     snapshot: i64,
+}
+
+/// A fleet of the reader's own.
+struct FleetTable {
+    date: String,
+    efficiency: f64,
+    power: f64,
+    rows: Vec<(&'static str, String)>,
 }
 
 /// One newest value.
@@ -109,13 +123,57 @@ async fn answer(state: &ApiState, reader: Reader, request: &Parts) -> Result<Res
     for row in &sources {
         hasher.update(format!("{} {} {}\n", row.source, row.state, row.detail).as_bytes());
     }
-    let key = format!("/ {}", hasher.finalize().to_hex());
+    let fleet = own_fleet(request)?;
+    let key = format!("/ {} {fleet:?}", hasher.finalize().to_hex());
     let view = View::of_snapshot(snapshot);
-    answer_page(state, view, &key, request, move |view| fill(made, view, sources)).await
+    answer_page(state, view, &key, request, move |view| fill(made, view, sources, fleet)).await
+}
+
+/// The fleet that the reader asks about.
+fn own_fleet(request: &Parts) -> Result<Option<Fleet>, Problem> {
+    let params = Params::parse(request.uri.query(), &["efficiency_j_per_th", "power_usd_per_mwh"])?;
+    Ok(match fleets_of(&params)? {
+        Fleets::Reference => None,
+        Fleets::Own(fleet) => Some(fleet),
+    })
+}
+
+/// What a fleet costs and earns on the newest day with a hashprice.
+fn fleet_table(network: &NetworkView<'_, '_>, fleet: Fleet) -> Option<FleetTable> {
+    let day = network.newest_with_value(NetworkMetric::HashpriceUsd)?;
+    let of = |metric| network.value(metric, day, &mut Scratch::default()).ok();
+    let (usd, btc) = (of(NetworkMetric::HashpriceUsd)?, of(NetworkMetric::HashpriceBtc)?);
+    let Fleet { efficiency_j_per_th: efficiency, power_usd_per_mwh: power } = fleet;
+    let cost = mining_cost::hashcost_usd_per_ph_day(efficiency, power);
+    let said = |value: Result<f64, Missing>, unit: &str| {
+        value.map_or_else(|missing| format!("unknown ({missing})"), |value| say_value(value, unit))
+    };
+    let share = |value: Result<f64, Missing>| {
+        value.map_or_else(|missing| format!("unknown ({missing})"), |value| Wording::Change.say(value, "1"))
+    };
+    let squeeze = network.squeeze(Fleets::Own(fleet), day);
+    let state = network.squeeze_days(Fleets::Own(fleet))[day];
+    let state = state.state.map_or_else(
+        || "unknown state".to_owned(),
+        |name| format!("{}, {}", name.name(), said_days(state.days_in_state)),
+    );
+    Some(FleetTable {
+        date: network.date_of(day).to_string(),
+        efficiency,
+        power,
+        rows: vec![
+            ("Hashprice", say_value(usd, "USD/PH/day")),
+            ("Cost of power", said(cost, "USD/PH/day")),
+            ("Gross margin", share(cost.and_then(|cost| mining_cost::gross_margin(usd, cost)))),
+            ("Power may cost", said(mining_cost::breakeven_usd_per_kwh(usd, efficiency), "USD/kWh")),
+            ("Bitcoin may fall to", said(cost.and_then(|cost| mining_cost::breakeven_btc_price_usd(cost, btc)), "USD")),
+            ("Squeeze of this fleet", format!("{}; {state}", said(squeeze.map(|reading| reading.score), "points"))),
+        ],
+    })
 }
 
 /// The page with values.
-fn fill(made: IndexPage, view: &View, sources: Vec<SourceRow>) -> Result<Page, Problem> {
+fn fill(made: IndexPage, view: &View, sources: Vec<SourceRow>, fleet: Option<Fleet>) -> Result<Page, Problem> {
     let mut freshness: Option<Freshness> = None;
     let mut strip = Vec::new();
     for (slug, label, wording) in STRIP {
@@ -129,8 +187,9 @@ fn fill(made: IndexPage, view: &View, sources: Vec<SourceRow>) -> Result<Page, P
     let retarget = expected_retarget(view, &history, &network);
     strip.extend(state_tiles(view, &network, retarget.as_ref())?);
     let charts = charts(&Scene::newest(view, &network, CHART_DAYS), retarget.map(|(_, drawn, _)| drawn))?;
+    let fleet = fleet.and_then(|fleet| fleet_table(&network, fleet));
     let moment = view.moment;
-    let values = Values { strip, charts, sources, known_as_of: moment.at.to_string(), snapshot: moment.batch };
+    let values = Values { strip, fleet, charts, sources, known_as_of: moment.at.to_string(), snapshot: moment.batch };
     page(&IndexPage { hidden: None, values: Some(values), ..made }, freshness.unwrap_or_default())
 }
 
@@ -172,13 +231,14 @@ fn state_tiles(
     let points = score.and_then(|day| network.squeeze(Fleets::Reference, day).ok());
     let ribbons = network.newest_with_value(NetworkMetric::HashRibbonDepth);
     let of_ribbons = ribbons.map(|day| network.hash_ribbons(day));
-    let days = |days: u32| if days == 1 { "for a day".to_owned() } else { format!("for {days} days") };
     Ok(vec![
         state(
             NetworkMetric::SqueezeScore,
             "Hashprice squeeze",
             squeeze.and_then(|day| Some(day.state?.name().to_owned())),
-            points.map(|reading| format!("score {:.0}", reading.score)).unwrap_or_default(),
+            points
+                .map(|reading| score_and_days(reading.score, squeeze.map(|day| day.days_in_state)))
+                .unwrap_or_default(),
             date(score),
             freshness_of_metric(network, NetworkMetric::SqueezeScore),
         )?,
@@ -194,11 +254,20 @@ fn state_tiles(
             NetworkMetric::HashRibbonDepth,
             "Hash ribbons",
             of_ribbons.and_then(|ribbons| Some(ribbons.state?.name().to_owned())),
-            of_ribbons.map(|ribbons| days(ribbons.days_in_state)).unwrap_or_default(),
+            of_ribbons.map(|ribbons| said_days(ribbons.days_in_state)).unwrap_or_default(),
             date(ribbons),
             freshness_of(network.groups_of_ribbons()).and(freshness_of_metric(network, NetworkMetric::HashRibbonDepth)),
         )?,
     ])
+}
+
+fn said_days(days: u32) -> String {
+    if days == 1 { "for a day".to_owned() } else { format!("for {days} days") }
+}
+
+fn score_and_days(score: f64, days: Option<u32>) -> String {
+    let days = days.filter(|&days| days > 0).map(said_days).unwrap_or_default();
+    format!("score {score:.0} {days}")
 }
 
 fn said_sigma(sigma: f64) -> String {

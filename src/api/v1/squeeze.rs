@@ -106,7 +106,11 @@ fn squeeze(question: &Question) -> Result<Content, Problem> {
     answer_now(question, main, newest, of_metric(main), write, |scene, meta| scene.squeeze(meta, fleets))
 }
 
-fn fleets_of(params: &Params) -> Result<Fleets, Problem> {
+/// The fleets that a client asks about: both parameters, or neither.
+///
+/// # Errors
+/// 400 for one of them alone, and for numbers that no fleet has.
+pub fn fleets_of(params: &Params) -> Result<Fleets, Problem> {
     let efficiency = efficiency_of(params)?;
     match (efficiency, power_of(params)?) {
         (None, None) => Ok(Fleets::Reference),
