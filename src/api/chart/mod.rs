@@ -1,7 +1,7 @@
 //! Charts: a picture of values over time, as SVG that stands alone or in a page.
 //!
-//! A [`Chart`] says what is shown; [`draw`] lays it out and draws it, [`scale`] chooses the ticks and
-//! their words, [`thin`] leaves out points that no pixel shows. Endpoints make charts, and the form
+//! A [`Chart`] says what is shown; `draw` lays it out and draws it, [`scale`] chooses the ticks and
+//! their words, `thin` leaves out points that no pixel shows. Endpoints make charts, and the form
 //! `.svg` and the pages show them. The same chart gives the same bytes.
 //!
 //! Colours are CSS variables, `--chart-ink` and so on, light and dark: see `chart.css`. Shapes have the

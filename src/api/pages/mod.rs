@@ -1,11 +1,11 @@
 //! Pages for people, and the same as text for agents. Nothing here is part of the API's document.
 //!
-//! [`overview`] is `/`; [`metric`] the page of each metric, whose forms [`picker`] reads and whose lines
-//! to copy [`snippet`] writes; [`agents`] has `/llms.txt` and the Markdown twins; [`assets`] the style
+//! [`overview`] is `/`; [`metric`] the page of each metric, whose forms `picker` reads and whose lines
+//! to copy `snippet` writes; [`agents`] has `/llms.txt` and the Markdown twins; [`assets`] the style
 //! and the script. Templates are in `templates/`. Everything works without script, and nothing comes
 //! from elsewhere.
 //!
-//! Pages need no key where data does: [`Reader`] says whether they may show values.
+//! Pages need no key where data does: `Reader` says whether they may show values.
 
 pub mod agents;
 pub mod assets;
