@@ -10,12 +10,9 @@ use axum::response::{IntoResponse as _, Response};
 use super::answer::ApiState;
 use super::params::Params;
 use super::process::ProcessFacts;
-use super::readings::{Material, Wanted};
+use super::readings::{Newest, newest_of_all};
 use super::v1::sources::{SourceState, source_states};
 use super::v1::status::series_states;
-use super::view::View;
-use crate::domain::catalog::{METRICS, Metric};
-use crate::domain::observation::Resolution;
 use crate::store::feed_state::State as FeedHealth;
 
 /// Process is alive
@@ -162,20 +159,14 @@ fn exposition(state: &ApiState) -> String {
         "End of the newest period with a value.",
         states.iter().filter_map(observed).collect(),
     );
-    let view = View::of_snapshot(snapshot);
-    let value = |metric: &'static Metric| {
-        let wanted = Wanted { metric, subject: "btc", source: None, resolution: Resolution::Day };
-        let material = Material::gather(&view, wanted);
-        let series = material.series();
-        if series.freshness().is_stale(view.moment.at) {
-            return None;
-        }
-        Some((label(metric.slug), series.newest()?.value?))
+    let value = |newest: &Newest| {
+        let value = newest.row.as_ref()?.value?;
+        (!newest.freshness.is_stale(snapshot.instant)).then(|| (label(newest.metric.slug), value))
     };
     gauge(
         "miner_signals_value",
         "Newest value, in the unit its name carries.",
-        METRICS.iter().filter_map(value).collect(),
+        newest_of_all(&snapshot).iter().filter_map(value).collect(),
     );
     text
 }

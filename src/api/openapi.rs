@@ -214,39 +214,9 @@ pub struct PanelParams {
         example = "price_usd,hashprice_usd_per_ph_day"
     )]
     metrics: String,
-    /// First row, inclusive.
-    #[param(
-        required = false,
-        nullable = false,
-        max_length = 64,
-        pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$",
-        example = "2024-01-01"
-    )]
-    start: Option<String>,
-    /// End of the range, exclusive.
-    #[param(
-        required = false,
-        nullable = false,
-        max_length = 64,
-        pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$",
-        example = "2024-12-01"
-    )]
-    end: Option<String>,
     /// By the period the values are about, or by the day on which they first became known.
     #[param(required = false, nullable = false, inline)]
     align: Option<Align>,
-    /// The newest so many rows; not together with `start`.
-    #[param(required = false, nullable = false, minimum = 1, maximum = 10_000)]
-    last: Option<u16>,
-    /// Order of the rows in time.
-    #[param(required = false, nullable = false, inline)]
-    order: Option<Order>,
-    /// Rows of a page: 1,000 in JSON by default; CSV and NDJSON come whole without it.
-    #[param(required = false, nullable = false, minimum = 1, maximum = 10_000)]
-    limit: Option<u16>,
-    /// The next page, from `links.next` or the header `Link`; bound to its moment of knowledge.
-    #[param(required = false, nullable = false, max_length = 64, pattern = "^[A-Za-z0-9_-]{39}$")]
-    cursor: Option<String>,
 }
 
 /// Which part of a list in time.

@@ -5,8 +5,10 @@
 //! which is made of several sources at once.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::problem::{Code, Problem};
+use super::snapshot::Snapshot;
 use super::view::{Freshness, View};
 use crate::domain::catalog::{METRICS, Metric, Origin, find_metric};
 use crate::domain::choice::{Group, GroupView, union_of_periods};
@@ -315,6 +317,55 @@ pub fn freshness_of<'g, 'h: 'g, 'a: 'h>(groups: impl Iterator<Item = &'g GroupVi
         view.newest().map_or_else(Freshness::default, |newest| Freshness::of(newest.observed_until, newest.timing))
     };
     groups.map(of).reduce(Freshness::and).unwrap_or_default()
+}
+
+/// The newest value of a metric: the newest row with a value, and how fresh it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Newest {
+    pub metric: &'static Metric,
+    pub row: Option<Row>,
+    pub freshness: Freshness,
+    /// Why the metric has no rows at all, where that is so by nature.
+    pub absent_reason: Option<&'static str>,
+}
+
+impl Newest {
+    /// Of any series.
+    #[must_use]
+    pub fn of(view: &View, wanted: Wanted<'_>) -> Self {
+        let material = Material::gather(view, wanted);
+        let series = material.series();
+        Self {
+            metric: wanted.metric,
+            row: series.newest(),
+            freshness: series.freshness(),
+            absent_reason: series.absent_reason(),
+        }
+    }
+}
+
+/// The newest value of every metric of the catalog, for `btc` and by the day, in the order of the catalog.
+/// Computed once for a snapshot; the history of the network is laid out once for all that is derived
+/// from it.
+#[must_use]
+pub fn newest_of_all(snapshot: &Arc<Snapshot>) -> Arc<Vec<Newest>> {
+    let make = || {
+        let view = View::of_snapshot(Arc::clone(snapshot));
+        let stored = &snapshot.stored;
+        let history = NetworkHistory::new(stored.logs(), &stored.rules, &stored.facts, view.moment);
+        let network = history.view(view.moment);
+        let of = |metric: &'static Metric| match NetworkMetric::from_slug(metric.slug) {
+            Some(derived) => {
+                let day = network.newest_with_value(derived);
+                let row = day.and_then(|day| network.rows(derived, day..day + 1).pop()).map(derived_row);
+                let freshness = freshness_of_metric(&network, derived);
+                Newest { metric, row, freshness, absent_reason: None }
+            }
+            None => Newest::of(&view, Wanted { metric, subject: "btc", source: None, resolution: Resolution::Day }),
+        };
+        Arc::new(METRICS.iter().map(of).collect())
+    };
+    Arc::clone(snapshot.newest.get_or_init(make))
 }
 
 /// How fresh a derived metric is: as its worst input, and as its own newest value.

@@ -6,8 +6,8 @@
 //! the batch at which the answer changed by the passing of time alone, when a value went stale or
 //! an overdue one was given up.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use sqlx::PgPool;
@@ -15,6 +15,7 @@ use sqlx::PgPool;
 use super::answer::Answers;
 use super::columns::Columns;
 use super::ledger::Ledger;
+use super::readings::Newest;
 use crate::clock::Clock;
 use crate::domain::observation::Moment;
 use crate::domain::time::Timestamp;
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub columns: Columns,
     /// The answers that were made of it.
     pub answers: Answers,
+    /// The newest value of every metric, once somebody asked.
+    pub newest: OnceLock<Arc<Vec<Newest>>>,
 }
 
 impl Snapshot {
@@ -44,8 +47,16 @@ impl Snapshot {
     pub fn at(stored: Arc<Stored>, now: Timestamp) -> Self {
         let instant = stored.head.recorded_at;
         let next_change = stored.next_change(Moment { at: instant, batch: stored.head.number });
-        Self { stored, k: 0, instant, next_change, columns: Columns::default(), answers: Answers::default() }
-            .advanced_to(now)
+        Self {
+            stored,
+            k: 0,
+            instant,
+            next_change,
+            columns: Columns::default(),
+            answers: Answers::default(),
+            newest: OnceLock::new(),
+        }
+        .advanced_to(now)
     }
 
     /// The same with every change that has come by `now`.
@@ -57,6 +68,7 @@ impl Snapshot {
             self.next_change = self.stored.next_change(self.moment());
             self.columns = Columns::default();
             self.answers = Answers::default();
+            self.newest = OnceLock::new();
         }
         self
     }

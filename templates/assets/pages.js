@@ -29,7 +29,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
-const picker = document.querySelector("form.picker");
+const picker = document.querySelector("form.picker:has([name=range])");
 if (picker) {
   const { range, start, end } = picker.elements;
   for (const date of [start, end]) {

@@ -14,7 +14,7 @@ use crate::api::form::Form;
 use crate::api::number::to_json_bytes;
 use crate::api::openapi::{LatestParams, ListForms, NameParams, ViewErrors, ViewParams};
 use crate::api::problem::Problem;
-use crate::api::readings::{Material, Wanted, check_names, known_metric, logs_seen, sources_of};
+use crate::api::readings::{Newest, Wanted, check_names, known_metric, logs_seen, newest_of_all, sources_of};
 use crate::api::route::LastStep;
 use crate::api::time_format::{ColumnAt, level};
 use crate::api::view::Freshness;
@@ -131,11 +131,15 @@ fn gather(
     let mut whole: Option<Freshness> = None;
     let mut rows = Vec::new();
     let mut text = None;
+    // The newest knowledge of `btc` is the same for everybody who asks.
+    let shared = (view.is_newest() && subject == "btc" && source.is_none()).then(|| newest_of_all(&view.snapshot));
+    let find = |metric: &'static Metric| {
+        let known = shared.as_ref().and_then(|all| all.iter().find(|newest| newest.metric.slug == metric.slug));
+        let wanted = Wanted { metric, subject, source, resolution: Resolution::Day };
+        known.cloned().unwrap_or_else(|| Newest::of(view, wanted))
+    };
     for &metric in metrics {
-        let material = Material::gather(view, Wanted { metric, subject, source, resolution: Resolution::Day });
-        let series = material.series();
-        let freshness = series.freshness();
-        let newest = series.newest();
+        let Newest { row: newest, freshness, absent_reason, .. } = find(metric);
         let value = newest.as_ref().and_then(|row| row.value);
         let latest = LatestValue {
             date: newest.as_ref().map(|row| When::of(row.start, Resolution::Day)),
@@ -144,13 +148,13 @@ fn gather(
             known_at: newest.as_ref().and_then(|row| row.known_at).map(ColumnAt::from),
             source: newest.as_ref().map(|row| row.source.clone()),
             stale: freshness.is_stale(view.moment.at),
-            reason: value.is_none().then(|| series.absent_reason().unwrap_or("no_data").to_owned()),
+            reason: value.is_none().then(|| absent_reason.unwrap_or("no_data").to_owned()),
             simulated: view.is_simulated().then_some(true),
         };
         text = value.map(|value| to_json_bytes(&value)).transpose()?;
         values.push((metric.slug, latest));
         // Metrics that cannot have values yet say so in their reason and do not make the rest stale.
-        if series.absent_reason().is_none() {
+        if absent_reason.is_none() {
             whole = Some(whole.map_or(freshness, |whole| whole.and(freshness)));
         }
         rows.extend(newest);

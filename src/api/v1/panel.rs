@@ -10,7 +10,7 @@ use super::series::Page;
 use super::shapes::Meta;
 use crate::api::answer::{ApiState, Content, Endpoint, Question, Rows};
 use crate::api::form::Form;
-use crate::api::openapi::{NameParams, PanelParams, ViewErrors, ViewParams};
+use crate::api::openapi::{NameParams, PanelParams, RangeParams, ViewErrors, ViewParams};
 use crate::api::problem::Problem;
 use crate::api::readings::{Material, Vintage, Wanted, check_names, known_metric, sources_of};
 use crate::api::view::Freshness;
@@ -37,7 +37,7 @@ static PANEL: Endpoint = Endpoint {
 /// never carried forward: a frame for backtests without look-ahead. Also with the suffixes `.json` and
 /// `.ndjson`.
 #[utoipa::path(get, path = "/v1/panel", operation_id = "readPanel", tag = "series",
-    params(PanelParams, NameParams, ViewParams),
+    params(PanelParams, RangeParams, NameParams, ViewParams),
     responses(
         (status = 200, description = "The table", body = String, content_type = "text/csv"),
         ViewErrors,

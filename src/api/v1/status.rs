@@ -12,12 +12,10 @@ use crate::api::answer::{ApiState, Object};
 use crate::api::ledger::LedgerFacts;
 use crate::api::openapi::{ListForms, StateErrors};
 use crate::api::problem::Problem;
-use crate::api::readings::{Material, Wanted};
+use crate::api::readings::{Newest, newest_of_all};
 use crate::api::snapshot::{Outage, Snapshot};
 use crate::api::state_answer::{StateRequest, answer_state};
 use crate::api::time_format::At;
-use crate::api::view::View;
-use crate::domain::catalog::METRICS;
 use crate::domain::observation::Resolution;
 use crate::store::evidence::QuarantineCount;
 use crate::store::feed_state::{FeedState, State};
@@ -195,24 +193,19 @@ fn failing_feeds(ledger: &LedgerFacts) -> Vec<FailingFeed> {
 /// The freshness of every metric of the network that has values, or could be derived.
 #[must_use]
 pub fn series_states(snapshot: &Arc<Snapshot>) -> Vec<SeriesState> {
-    let view = View::of_snapshot(Arc::clone(snapshot));
-    let state = |metric| {
-        let material =
-            Material::gather(&view, Wanted { metric, subject: "btc", source: None, resolution: Resolution::Day });
-        let series = material.series();
-        let newest = series.newest()?;
-        let freshness = series.freshness();
+    let state = |newest: &Newest| {
+        let (row, freshness) = (newest.row.as_ref()?, newest.freshness);
         Some(SeriesState {
-            metric: metric.slug,
+            metric: newest.metric.slug,
             subject: "btc".to_owned(),
-            source: Some(newest.source.clone()),
-            last_date: Some(When::of(newest.start, Resolution::Day)),
+            source: Some(row.source.clone()),
+            last_date: Some(When::of(row.start, Resolution::Day)),
             observed_until: freshness.observed_until.map(At),
             valid_until: freshness.valid_until.map(At),
-            stale: freshness.is_stale(view.moment.at),
+            stale: freshness.is_stale(snapshot.instant),
         })
     };
-    METRICS.iter().filter_map(state).collect()
+    newest_of_all(snapshot).iter().filter_map(state).collect()
 }
 
 impl From<&QuarantineCount> for QuarantineState {
