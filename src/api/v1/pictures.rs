@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::shapes::Meta;
 use crate::api::chart::{Band, BandClass, Chart, Line, LineClass, Marker};
 use crate::api::problem::Problem;
-use crate::api::readings::{each_source, freshness_of, known_metric};
+use crate::api::readings::{each_source, freshness_of_metric, known_metric};
 use crate::api::view::View;
 use crate::domain::indicators::ribbons::RibbonEventKind;
 use crate::domain::indicators::squeeze::SqueezeState;
@@ -51,10 +51,10 @@ impl<'v, 'h, 'a> Scene<'v, 'h, 'a> {
     /// # Errors
     /// None for a metric of the catalog.
     pub fn meta(&self, metric: NetworkMetric) -> Result<Meta, Problem> {
-        let source = self.days.clone().rev().map(|day| self.network.source(metric, day));
-        let source: Vec<String> = source.filter(|source| !source.is_empty()).take(1).collect();
-        let freshness = freshness_of(self.network.groups_of(metric));
-        let sources = each_source(source.iter().map(String::as_str));
+        let newest = self.network.newest_with_value(metric);
+        let source = newest.map_or_else(String::new, |day| self.network.source(metric, day));
+        let freshness = freshness_of_metric(self.network, metric);
+        let sources = each_source(std::iter::once(source.as_str()));
         Ok(Meta::of(Some(known_metric(metric.slug())?), Some("btc"), self.view, &freshness, sources))
     }
 
