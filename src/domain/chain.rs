@@ -15,7 +15,6 @@ use super::observation::{Basis, Moment};
 use super::rules::Timing;
 use super::time::{Span, Timestamp};
 
-/// Blocks of one difficulty. Consensus rule: Bitcoin Core, `src/kernel/chainparams.cpp`,
 /// A header younger than this when it is first stored was seen to appear: the newest blocks of a
 /// source that is read every few minutes. One that is older was public before us.
 pub const SEEN_APPEARING: Span = Span::HOUR.times(2);
@@ -227,13 +226,6 @@ impl<'a> ChainView<'a> {
         Some(self.at_height(height)?.time)
     }
 
-    /// The first header of the tip's epoch.
-    #[must_use]
-    pub fn epoch_start(&self) -> Option<&'a StoredHeader> {
-        let tip = self.tip().height;
-        self.at_height(tip - tip % RETARGET_BLOCKS)
-    }
-
     /// The chain's headers, the greatest height first.
     #[must_use]
     pub fn headers(&self) -> impl DoubleEndedIterator<Item = &'a StoredHeader> + ExactSizeIterator {
@@ -399,8 +391,8 @@ pub(super) mod tests {
         let start = known(header(2_016, 0, 0), 9_999_999);
         let log = log([header(2_020, 0, 0), start]);
         let before = log.view(by(9_999_998), u32::MAX).unwrap();
-        assert_eq!((before.tip().height, before.epoch_start()), (2_020, None));
-        assert_eq!(log.view(by(9_999_999), u32::MAX).unwrap().epoch_start().unwrap().height, 2_016);
+        assert_eq!((before.tip().height, before.at_height(2_016)), (2_020, None));
+        assert_eq!(log.view(by(9_999_999), u32::MAX).unwrap().at_height(2_016).unwrap().height, 2_016);
     }
 
     #[test]

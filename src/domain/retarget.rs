@@ -86,7 +86,7 @@ impl RetargetState {
             epoch_start_at,
             tip_at: tip.time,
             blocks_into_epoch,
-            elapsed_seconds: epoch_start_at.map(|start| seconds_between(start, tip.time)),
+            elapsed_seconds: epoch_start_at.map(|start| tip.time.since(start).fractional_seconds()),
             before: intervals_before(chain, epoch_start_height, BORROW_BELOW_BLOCKS.saturating_sub(blocks_into_epoch)),
             known_at: chain.known_at(),
             source: Arc::clone(&tip.source),
@@ -102,12 +102,11 @@ fn intervals_before(chain: &ChainView<'_>, epoch_start_height: u32, wanted: u32)
         return None;
     }
     let first = chain.at_height(last.height - intervals)?;
-    Some(IntervalsBefore { intervals, seconds: seconds_between(first.time, last.time), difficulty: last.difficulty })
-}
-
-/// Header times are whole seconds.
-fn seconds_between(earlier: Timestamp, later: Timestamp) -> f64 {
-    later.since(earlier).seconds() as f64
+    Some(IntervalsBefore {
+        intervals,
+        seconds: last.time.since(first.time).fractional_seconds(),
+        difficulty: last.difficulty,
+    })
 }
 
 #[cfg(test)]

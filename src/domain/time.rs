@@ -64,6 +64,12 @@ impl Span {
     pub const fn seconds(self) -> i64 {
         self.0 / Self::SECOND.0
     }
+
+    /// Seconds with their fraction: 1,500,000 microseconds are 1.5.
+    #[must_use]
+    pub fn fractional_seconds(self) -> f64 {
+        self.0 as f64 / Self::SECOND.0 as f64
+    }
 }
 
 impl Timestamp {

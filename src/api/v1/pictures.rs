@@ -10,7 +10,7 @@ use crate::api::problem::Problem;
 use crate::api::readings::{each_source, freshness_of_metric, known_metric};
 use crate::api::view::View;
 use crate::domain::indicators::ribbons::RibbonEventKind;
-use crate::domain::indicators::squeeze::SqueezeState;
+use crate::domain::indicators::squeeze::{SqueezeDay, SqueezeState};
 use crate::domain::indicators::statistics::Scratch;
 use crate::domain::network::{Fleets, NetworkMetric, NetworkView};
 use crate::domain::time::{Day, Span, Timestamp};
@@ -94,8 +94,7 @@ impl<'v, 'h, 'a> Scene<'v, 'h, 'a> {
     }
 
     /// When there was a squeeze, and when it was tight.
-    fn squeeze_bands(&self, fleets: Fleets) -> Vec<Band> {
-        let days = self.network.squeeze_days(fleets);
+    fn squeeze_bands(&self, days: &[SqueezeDay]) -> Vec<Band> {
         let of = |wanted, label: &str, class| self.bands(label, class, |day| days[day].state == Some(wanted));
         let mut bands = of(SqueezeState::Squeeze, "squeeze", BandClass::Alarm);
         bands.extend(of(SqueezeState::Tight, "tight", BandClass::Caution));
@@ -108,7 +107,7 @@ impl<'v, 'h, 'a> Scene<'v, 'h, 'a> {
         self.chart("Hashprice", "USD/PH/day", meta)
             .with_line(self.metric("realised day", LineClass::First, NetworkMetric::HashpriceUsd))
             .with_line(self.metric("7-day mean", LineClass::Reference, NetworkMetric::Ma7))
-            .with_bands(self.squeeze_bands(Fleets::Reference))
+            .with_bands(self.squeeze_bands(&self.network.squeeze_days(Fleets::Reference)))
     }
 
     /// The squeeze score with the thresholds of each day.
@@ -120,7 +119,7 @@ impl<'v, 'h, 'a> Scene<'v, 'h, 'a> {
             .with_line(self.line("score", LineClass::First, score))
             .with_line(self.line("enter squeeze at", LineClass::Reference, |day| days[day].enter_at))
             .with_line(self.line("leave squeeze below", LineClass::Reference, |day| days[day].leave_below))
-            .with_bands(self.squeeze_bands(fleets))
+            .with_bands(self.squeeze_bands(&days))
     }
 
     /// Difficulty, and where an estimate puts the next retarget: instant and difficulty.

@@ -12,7 +12,7 @@ use crate::domain::indicators::difficulty::{
     BORROW_BELOW_BLOCKS, Borrowed, EpochProgress, Estimate, RETARGET_BLOCKS, blocks_into_epoch, estimate,
 };
 use crate::domain::indicators::statistics::Missing;
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::time::Timestamp;
 
 /// The source whose days are cut by median time past.
 const BY_MEDIAN_TIME: &str = "coinmetrics";
@@ -100,7 +100,7 @@ impl NetworkView<'_, '_> {
         let difficulty = self.difficulty_between(day, epoch_start_height, height);
         let progress = EpochProgress {
             blocks_into_epoch: blocks_into_epoch(height),
-            elapsed_seconds: seconds_between(epoch_start_at, tip_at),
+            elapsed_seconds: tip_at.since(epoch_start_at).fractional_seconds(),
             borrowed: self.borrowed(day, epoch_start_height, height, difficulty),
         };
         let estimate = estimate(&progress);
@@ -122,7 +122,11 @@ impl NetworkView<'_, '_> {
         let first = last.checked_sub(intervals)?;
         let before = self.difficulty_between(day, epoch_start - RETARGET_BLOCKS, last)?;
         let (begin, end) = (self.heights().instant(first)?, self.heights().instant(last)?);
-        Some(Borrowed { intervals, seconds: seconds_between(begin, end), difficulty_ratio: difficulty? / before })
+        Some(Borrowed {
+            intervals,
+            seconds: end.since(begin).fractional_seconds(),
+            difficulty_ratio: difficulty? / before,
+        })
     }
 
     pub(super) fn retarget_estimate(&self, day: usize) -> Result<Estimate, Missing> {
@@ -153,8 +157,4 @@ impl NetworkView<'_, '_> {
         };
         epochs::epochs(&heights.at_end, difficulties).into_iter().map(shown).collect()
     }
-}
-
-fn seconds_between(earlier: Timestamp, later: Timestamp) -> f64 {
-    later.since(earlier).micros() as f64 / Span::SECOND.micros() as f64
 }
