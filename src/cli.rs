@@ -1,6 +1,7 @@
 //! The commands: what each one does, in the order of a newcomer's day.
 
 mod backfill;
+mod backfill_node;
 mod database;
 mod demo;
 mod doctor;
@@ -95,12 +96,12 @@ enum Command {
     },
     /// Read the history of a source, as far as it shows it; resumable
     Backfill {
-        /// mempool, coinmetrics, coinbase, kraken or bitstamp
+        /// mempool, coinmetrics, coinbase, kraken, bitstamp or bitcoin-core
         source: String,
-        /// First day, such as 2015-01-01; by default as far back as the first read goes
+        /// First day, such as 2015-01-01, or a height for bitcoin-core; by default as far back as the first read goes
         #[arg(long, value_name = "DAY")]
         from: Option<String>,
-        /// The day after the last; by default today
+        /// The day after the last, or the height; by default today
         #[arg(long, value_name = "DAY")]
         to: Option<String>,
         #[command(flatten)]

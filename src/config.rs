@@ -13,10 +13,14 @@ use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 use crate::api::auth::Access;
+use crate::domain::block::Network;
+use crate::sources::bitcoin_core::normalize::Proof;
+use crate::sources::bitcoin_core::{Auth, Node, SOURCE};
 use crate::sources::feed::{ApiKey, Feed};
 use crate::sources::http::{Http, Limits};
 use crate::sources::{Addresses, feeds};
 use crate::store::private_postgres;
+use crate::worker::node::Watched;
 
 /// Where the data lives.
 #[derive(Debug, Clone, Args)]
@@ -70,10 +74,25 @@ pub struct SourceArgs {
     /// Another address of Bitstamp
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_BITSTAMP_URL")]
     pub bitstamp_url: Option<String>,
+    /// Address of your own Bitcoin Core node, such as `http://127.0.0.1:8332`; without one, no blocks are read
+    #[arg(long, value_name = "URL", env = "MINER_SIGNALS_BITCOIN_CORE_URL")]
+    pub bitcoin_core_url: Option<String>,
+    /// The node's file .cookie; read anew whenever the node has written another
+    #[arg(long, value_name = "FILE", env = "MINER_SIGNALS_BITCOIN_CORE_COOKIE")]
+    pub bitcoin_core_cookie: Option<PathBuf>,
+    /// A user of the node, in place of the cookie (rpcauth)
+    #[arg(long, value_name = "NAME", env = "MINER_SIGNALS_BITCOIN_CORE_USER")]
+    pub bitcoin_core_user: Option<String>,
+    /// The password of that user
+    #[arg(long, value_name = "PASSWORD", env = "MINER_SIGNALS_BITCOIN_CORE_PASSWORD", hide_env_values = true)]
+    pub bitcoin_core_password: Option<Secret>,
     /// Seconds after which another worker takes over from one that does not move; a request may take half of it
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..), env = "MINER_SIGNALS_LEASE_SECONDS")]
     pub lease_seconds: u16,
 }
+
+/// A block of 4 MB takes a small computer some seconds.
+const NODE_DEADLINE: Duration = Duration::from_secs(30);
 
 impl SourceArgs {
     /// Longer than the deadline of a request.
@@ -93,16 +112,40 @@ impl SourceArgs {
             bitstamp: address("bitstamp", self.bitstamp_url.as_ref())?.unwrap_or(usual.bitstamp),
         };
         let mut feeds = feeds(&addresses, self.coinmetrics_key());
-        for unwanted in self.without.iter().filter(|unwanted| !unwanted.is_empty()) {
+        for unwanted in self.without.iter().filter(|unwanted| !unwanted.is_empty() && *unwanted != SOURCE) {
             let before = feeds.len();
             feeds.retain(|feed| feed.source() != unwanted);
             if feeds.len() == before {
                 bail!(
-                    "--without {unwanted}: no such source; there are mempool, coinmetrics, coinbase, kraken and bitstamp"
+                    "--without {unwanted}: no such source; there are mempool, coinmetrics, coinbase, kraken, bitstamp and bitcoin-core"
                 );
             }
         }
         Ok(feeds)
+    }
+
+    /// The own node, if one is named; an empty address names none.
+    ///
+    /// # Errors
+    /// For an address that is none, or without a way to sign in.
+    pub fn node(&self) -> anyhow::Result<Option<Watched>> {
+        let without = self.without.iter().any(|unwanted| unwanted == SOURCE);
+        let Some(address) = address(SOURCE, self.bitcoin_core_url.as_ref())?.filter(|_| !without) else {
+            return Ok(None);
+        };
+        let auth = match (&self.bitcoin_core_cookie, &self.bitcoin_core_user, &self.bitcoin_core_password) {
+            (None, Some(user), Some(Secret(password))) => {
+                Auth::Password { user: user.clone(), password: ApiKey::new(password.clone()) }
+            }
+            (Some(path), None, None) => Auth::Cookie(path.clone()),
+            _ => bail!(
+                "the node needs either --bitcoin-core-cookie (the file .cookie in its data directory) or \
+                 --bitcoin-core-user with MINER_SIGNALS_BITCOIN_CORE_PASSWORD"
+            ),
+        };
+        // An answer that came after the lease had run out could not be recorded.
+        let node = Node::new(address, auth, NODE_DEADLINE.min(self.lease() / 2))?;
+        Ok(Some(Watched { node, network: Network::Main, proof: Proof::Required }))
     }
 
     /// The key of Coin Metrics; an empty one is none.

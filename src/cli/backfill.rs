@@ -9,6 +9,7 @@ use super::progress::{Display, Unit};
 use crate::clock::Clock;
 use crate::config::{DatabaseChoice, SourceArgs};
 use crate::domain::time::{Day, Timestamp};
+use crate::sources::bitcoin_core;
 use crate::sources::feed::Window;
 use crate::store::database::Mode;
 use crate::worker::backfill::backfill;
@@ -30,11 +31,14 @@ pub struct Asked {
 /// # Errors
 /// If a day cannot be read, there is no such source, or the source keeps failing.
 pub async fn run(asked: &Asked, choice: DatabaseChoice, sources: &SourceArgs) -> anyhow::Result<()> {
+    if asked.source == bitcoin_core::SOURCE {
+        return super::backfill_node::run(asked, choice, sources).await;
+    }
     let feeds = sources.feeds()?;
     let mut by_source = by_source(&feeds);
     let names = by_source.keys().copied().collect::<Vec<_>>().join(", ");
     let Some(scheduled) = by_source.remove(asked.source.as_str()) else {
-        bail!("no source {}; there are {names}", asked.source);
+        bail!("no source {}; there are {names} and {}", asked.source, bitcoin_core::SOURCE);
     };
     let now = Clock::System.now();
     let until = asked.to.as_deref().map(day).transpose()?.unwrap_or(now.day()).min(now.day()).start();
@@ -56,7 +60,19 @@ fn shown(entry: &Entry, asked: Window, now: Timestamp) -> Window {
     Window { from: asked.from.max(first), ..asked }
 }
 
-fn day(text: &str) -> anyhow::Result<Day> {
+/// Cancelled by an interrupt.
+pub(super) fn stopped_by_interrupt() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            told.cancel();
+        }
+    });
+    stop
+}
+
+pub(super) fn day(text: &str) -> anyhow::Result<Day> {
     Day::parse(text).with_context(|| format!("{text:?} is not a day like 2015-01-31"))
 }
 
@@ -74,13 +90,7 @@ async fn read_all(
         holder: format!("backfill:{}", std::process::id()),
         lease: sources.lease(),
     };
-    let stop = CancellationToken::new();
-    let told = stop.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            told.cancel();
-        }
-    });
+    let stop = stopped_by_interrupt();
     for feed in scheduled {
         let (source, name) = (feed.1.source, feed.1.feed);
         let asked = stretch(feed.1);

@@ -1,16 +1,23 @@
 //! The demo's world: simulated upstreams on loopback, and the real adapters asking them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::domain::block::Network;
 use crate::domain::time::Span;
+use crate::simulated::upstreams::NODE;
+use crate::simulated::upstreams::bitcoin_core::{PASSWORD, USER};
 use crate::simulated::{FaultPlan, Upstreams, World};
-use crate::sources::feed::Feed;
+use crate::sources::bitcoin_core::normalize::Proof;
+use crate::sources::bitcoin_core::{Auth, Node};
+use crate::sources::feed::{ApiKey, Feed};
 use crate::sources::{Addresses, feeds};
 use crate::store::database::Mode;
+use crate::worker::node::Watched;
 
 /// What the demo is asked to show.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +33,12 @@ const FAULT_LENGTH: Span = Span::MINUTE.times(10);
 pub struct Demo {
     upstreams: Upstreams,
     feeds: Vec<Arc<dyn Feed>>,
+    node: Watched,
     faults: Option<FaultPlan>,
 }
+
+/// A call to a simulated node takes milliseconds.
+const NODE_DEADLINE: Duration = Duration::from_secs(30);
 
 impl Demo {
     /// Starts the upstreams of the world that the database holds.
@@ -48,14 +59,23 @@ impl Demo {
             kraken: address("kraken")?,
             bitstamp: address("bitstamp")?,
         };
+        let auth = Auth::Password { user: USER.to_owned(), password: ApiKey::new(PASSWORD.to_owned()) };
+        let node = Node::new(address(NODE)?, auth, NODE_DEADLINE)?;
+        let node = Watched { node, network: Network::Main, proof: Proof::Simulated };
         let faults = plan.faults.then(|| FaultPlan::new(seed));
-        Ok(Self { feeds: feeds(&addresses, None), upstreams, faults })
+        Ok(Self { feeds: feeds(&addresses, None), node, upstreams, faults })
     }
 
     /// The adapters, pointed at the simulated upstreams.
     #[must_use]
     pub fn feeds(&self) -> &[Arc<dyn Feed>] {
         &self.feeds
+    }
+
+    /// The node that follows the simulated chain.
+    #[must_use]
+    pub const fn node(&self) -> &Watched {
+        &self.node
     }
 
     /// Lets the upstreams misbehave as the plan says, until told to stop.

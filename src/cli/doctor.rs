@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::database;
 use crate::config::{DatabaseChoice, SourceArgs};
 use crate::domain::time::Timestamp;
+use crate::sources::bitcoin_core;
 use crate::store::StoreError;
 use crate::store::database::{Mode, find_mode};
 use crate::store::doctor::{Facts, read_facts};
@@ -144,6 +145,7 @@ async fn check_sources(
         };
         checks.push(Check { what, verdict, found });
     }
+    check_node(mode, sources, &states, checks).await;
     let is_failing = |state: &FeedState| state.state == State::Failing;
     if !states.is_empty() && states.iter().all(is_failing) {
         checks.push(Check::new("sources", false, "none answers; is there a network?".to_owned()));
@@ -151,6 +153,35 @@ async fn check_sources(
     let key = if sources.coinmetrics_key().is_some() { "given" } else { "none: the community's metrics are read" };
     checks.push(Check::new("coinmetrics key", true, key.to_owned()));
     Ok(())
+}
+
+/// The own node: as it answers now, and as its last look left it.
+async fn check_node(mode: Mode, sources: &SourceArgs, states: &[FeedState], checks: &mut Vec<Check>) {
+    let state = states.iter().find(|state| state.source == bitcoin_core::SOURCE);
+    if let Some(state) = state {
+        let what = format!("{} {}", state.source, state.feed);
+        checks.push(Check { what, verdict: verdict_of(state), found: describe_feed(state) });
+    }
+    if mode.is_simulated() {
+        return;
+    }
+    let (verdict, found) = match sources.node() {
+        Err(error) => (Verdict::Wrong, format!("{error:#}")),
+        Ok(None) => {
+            let found =
+                "none named; blocks and miner flows are not read. Give --bitcoin-core-url and --bitcoin-core-cookie";
+            (Verdict::Note, found.to_owned())
+        }
+        Ok(Some(watched)) => match watched.node.chain_info().await {
+            Ok(info) => {
+                let pruned = info.pruneheight.map(|height| format!(", pruned below {height}")).unwrap_or_default();
+                let found = format!("answers, chain {}, block {} of {}{pruned}", info.chain, info.blocks, info.headers);
+                (if info.chain == watched.network.name() { Verdict::Well } else { Verdict::Wrong }, found)
+            }
+            Err(error) => (Verdict::Note, format!("{} ({})", error, error.code())),
+        },
+    };
+    checks.push(Check { what: "bitcoin-core node".to_owned(), verdict, found });
 }
 
 fn verdict_of(state: &FeedState) -> Verdict {

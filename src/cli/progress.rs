@@ -15,6 +15,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(5);
 pub enum Unit {
     Bytes,
     Days,
+    Blocks,
 }
 
 /// The progress of one file or feed.
@@ -30,6 +31,7 @@ impl Display {
             let style = ProgressStyle::with_template(match unit {
                 Unit::Bytes => "{msg} {bar:32} {bytes}/{total_bytes} {eta}",
                 Unit::Days => "{msg} {bar:32} {pos}/{len} days {eta}",
+                Unit::Blocks => "{msg} {bar:32} {pos}/{len} blocks {per_sec} {eta}",
             });
             let bar = ProgressBar::new(0).with_message(name.to_owned());
             // The templates are constants, so they are right; the default style stands in if they were not.

@@ -27,6 +27,7 @@ use crate::store::StoreError;
 use crate::store::database::{Mode, find_mode, find_world_time};
 use crate::store::migrate::is_current;
 use crate::worker::migrate::migrate;
+use crate::worker::node::{Watched, catch_up, follow, read_history};
 use crate::worker::poll::Deps;
 use crate::worker::{read_all_due, work};
 
@@ -178,8 +179,12 @@ impl Role {
                     bail!("this database holds simulated data, and live sources must not be mixed into it");
                 }
                 let deps = self.deps(sources.http()?, sources.lease());
-                let feeds = sources.feeds()?;
-                tokio::join!(work(deps, &feeds, self.stop.clone()), self.keep_published());
+                let (feeds, node) = (sources.feeds()?, sources.node()?);
+                tokio::join!(
+                    follow_node(&deps, node, &self.stop),
+                    work(deps.clone(), &feeds, self.stop.clone()),
+                    self.keep_published()
+                );
             }
             Some(Work::Demo(plan)) => {
                 let demo = Demo::start(plan, mode, &self.clock)?;
@@ -188,8 +193,13 @@ impl Role {
                 if let Err(error) = read_all_due(&deps, demo.feeds(), &self.stop).await {
                     tracing::warn!(%error, "the first read was cut short; going on");
                 }
+                if let Err(error) = catch_up(&deps, demo.node(), &self.stop).await {
+                    tracing::warn!(%error, "the first blocks could not be read; going on");
+                }
                 tokio::join!(
-                    work(deps, demo.feeds(), self.stop.clone()),
+                    follow_node(&deps, Some(demo.node().clone()), &self.stop),
+                    read_history(&deps, demo.node(), &self.stop),
+                    work(deps.clone(), demo.feeds(), self.stop.clone()),
                     demo.switch_faults(&self.clock, &self.stop),
                     self.keep_published()
                 );
@@ -266,5 +276,12 @@ impl Role {
                 let _ = guard.refresh(&self.pool).await;
             }
         }
+    }
+}
+
+/// Follows the own node, if there is one.
+async fn follow_node(deps: &Deps, node: Option<Watched>, stop: &CancellationToken) {
+    if let Some(node) = node {
+        follow(deps.clone(), node, stop.clone()).await;
     }
 }

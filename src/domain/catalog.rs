@@ -102,7 +102,7 @@ impl Family {
             Self::Network => &["price_usd", "hashrate_", "difficulty", "block_count", "issuance_", "fees_", "supply_"],
             Self::Hashprice => &["hashprice_", "squeeze_"],
             Self::Difficulty => &["retarget_", "difficulty_ribbon_", "hash_ribbon_", "puell_", "thermocap_"],
-            Self::Flows => &["coinbase_spend_", "unspent_", "miner_", "outflow_", "mpi", "exchange_inflow_"],
+            Self::Flows => &["coinbase_", "unspent_", "miner_", "outflow_", "mpi", "exchange_inflow_"],
             Self::Issuers => &[],
             Self::Power => &["power_price_", "mining_spark_"],
             Self::Composite => &["capitulation_"],
@@ -254,6 +254,59 @@ pub const METRICS: &[Metric] = &[
         ALL_COINS,
         "Coins sent to known exchange addresses during the day, by any sender.",
     ),
+    raw(
+        "coinbase_output_btc",
+        "BTC",
+        Kind::Flow,
+        ALL_COINS,
+        "Coins that the day's coinbases paid out and that can be spent: the realised reward.",
+    ),
+    raw(
+        "coinbase_spend_btc",
+        "BTC",
+        Kind::Flow,
+        ALL_COINS,
+        "Coins of coinbases that moved for the first time during the day. Each mined coin is counted once in its life; what it does later is not seen, so this is no outflow of addresses. Much of it is pools paying their members.",
+    )
+    .shown_at("/v1/flows"),
+    raw(
+        "coinbase_spend_aged_btc",
+        "BTC",
+        Kind::Flow,
+        ALL_COINS,
+        "The part of coinbase_spend_btc that had rested for at least 2016 blocks, about two weeks, and was mined from height 210000 on: no routine payout, and no wallet of the first years. The stress series.",
+    )
+    .shown_at("/v1/flows"),
+    raw(
+        "coinbase_spend_old_era_btc",
+        "BTC",
+        Kind::Flow,
+        ALL_COINS,
+        "The part of coinbase_spend_btc that was mined below height 210000, when blocks paid 50 BTC. A dormant wallet that moves is not miner stress.",
+    )
+    .shown_at("/v1/flows"),
+    raw(
+        "coinbase_spend_coin_blocks",
+        "BTC*blocks",
+        Kind::Flow,
+        (0.0, 1e14),
+        "The coins of coinbase_spend_btc, each times the blocks since it was mined.",
+    ),
+    raw(
+        "coinbase_outputs_per_block",
+        "outputs",
+        Kind::Rate,
+        (0.0, 100_000.0),
+        "Spendable outputs of a coinbase, mean over the day's blocks. A pool that pays its members straight from the coinbase has many, and their spends then look like the pool's.",
+    ),
+    raw(
+        "unspent_coinbase_btc",
+        "BTC",
+        Kind::Stock,
+        ALL_COINS,
+        "Coins of coinbases that have never moved, after the last block of the day. Only of a node whose blocks were read from the first one on.",
+    )
+    .shown_at("/v1/flows"),
     raw(
         "miner_outflow_btc",
         "BTC",

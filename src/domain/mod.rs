@@ -11,6 +11,9 @@
 //! for what estimates of the next difficulty are made of.
 
 pub mod append;
+pub mod block;
+pub mod block_days;
+pub mod block_log;
 pub mod catalog;
 pub mod chain;
 pub mod choice;

@@ -87,11 +87,24 @@ impl World {
         Some(FIRST_HEIGHT + u32::try_from(found).ok()?.checked_sub(1)?)
     }
 
+    /// The height of the last block of the story.
+    #[must_use]
+    pub fn last_height(&self) -> u32 {
+        // Some 270,000 blocks.
+        FIRST_HEIGHT + u32::try_from(self.blocks.found_seconds.len()).unwrap_or(0).saturating_sub(1)
+    }
+
+    /// The day on which the block at a height was found.
+    #[must_use]
+    pub fn day_of(&self, height: u32) -> Option<Day> {
+        let found = *self.blocks.found_seconds.get(height.checked_sub(FIRST_HEIGHT)? as usize)?;
+        Some(self.first_day().start().plus(Span::SECOND.times(i64::from(found))).day())
+    }
+
     /// The block at a height, whether found yet or not.
     #[must_use]
     pub fn block(&self, height: u32) -> Option<Block> {
-        let found = *self.blocks.found_seconds.get(height.checked_sub(FIRST_HEIGHT)? as usize)?;
-        let day = self.first_day().start().plus(Span::SECOND.times(i64::from(found))).day();
+        let day = self.day_of(height)?;
         self.blocks_of(day).find(|block| block.height == height)
     }
 

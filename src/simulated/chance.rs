@@ -43,6 +43,13 @@ pub(super) enum Topic {
     FaultSource = 17,
     Order = 18,
     HeaderLag = 19,
+    Resting = 101,
+    Rest = 102,
+    Swept = 103,
+    SweptAt = 104,
+    Monday = 105,
+    OldWallet = 106,
+    Ordinary = 107,
 }
 
 /// A draw from 0 to under 1 that needs no draws before it: always the same for a seed, topic and number.

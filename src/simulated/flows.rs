@@ -111,6 +111,11 @@ enum Weekday {
     Sunday,
 }
 
+/// Whether a day is a Saturday or a Sunday.
+pub(super) fn is_weekend(day: Day) -> bool {
+    !matches!(weekday(day), Weekday::Working)
+}
+
 /// Day 0, 1970-01-01, was a Thursday.
 fn weekday(day: Day) -> Weekday {
     match day.epoch_days().rem_euclid(7) {

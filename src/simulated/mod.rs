@@ -9,12 +9,13 @@
 //!
 //! `world` puts together what the others make: `chance` (all randomness), `market` (price),
 //! `fleet` (how hashrate answers profit), `chain` (difficulty, subsidy) and `flows` (fees and exchange
-//! inflow). `blocks` and `prices` show it from block to block and from hour to hour; `upstreams` answers
+//! inflow). `coins` says which block spends which mined coin. `blocks` and `prices` show it from block to block and from hour to hour; `upstreams` answers
 //! out of it as real publishers do, and `faults` plans when one of them does not.
 
 pub mod blocks;
 mod chain;
 mod chance;
+pub mod coins;
 pub mod faults;
 mod fleet;
 mod flows;

@@ -362,7 +362,8 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Erro
     std::iter::successors(error.source(), |&error| error.source())
 }
 
-fn innermost(error: &reqwest::Error) -> String {
+/// What lies at the bottom of an error, which says most.
+pub(super) fn innermost(error: &reqwest::Error) -> String {
     causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 

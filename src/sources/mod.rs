@@ -4,6 +4,7 @@
 //! says why not. A live source also has `client.rs`: its feeds, that is which addresses are asked in
 //! which order. Nothing here knows the database, the API or the clock.
 
+pub mod bitcoin_core;
 pub mod bitstamp;
 pub mod candles;
 pub mod coinbase;

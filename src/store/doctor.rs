@@ -21,7 +21,7 @@ pub struct Facts {
 }
 
 /// The tables that grow.
-const GROWING: [&str; 4] = ["observation", "raw_answer", "quarantine", "run"];
+const GROWING: [&str; 7] = ["observation", "raw_answer", "block_header", "chain_block", "fact", "quarantine", "run"];
 
 /// Whether the database has our tables.
 ///

@@ -4,6 +4,7 @@
 //! transactions. What appends something that readers see first takes [`head`] and holds it.
 
 pub mod backfill;
+pub mod block;
 pub mod database;
 pub mod doctor;
 pub mod evidence;

@@ -13,7 +13,7 @@ use crate::domain::append::{Arrival, Decision, Incoming, Refusal, Storing, decid
 use crate::domain::catalog::find_metric;
 use crate::domain::observation::{Basis, Reading, Resolution, SeriesKey, StoredRow, Version};
 use crate::domain::rules::SourceRules;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Day, Timestamp};
 
 /// Microseconds from 1970 to 2000, the epoch of PostgreSQL's binary timestamps.
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -209,6 +209,31 @@ pub async fn find_value_before(
     .fetch_optional(connection)
     .await?;
     Ok(value)
+}
+
+/// The metrics of `btc` for which a source's newest version of a day is a value.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn list_metrics_with_value(
+    connection: &mut PgConnection,
+    source: &str,
+    day: Day,
+) -> Result<Vec<String>, StoreError> {
+    let slugs = sqlx::query_scalar!(
+        "/* list_metrics_with_value */ select metric
+         from series cross join lateral (
+             select value from observation
+             where observation.series_id = series.series_id and period_start = $2
+             order by known_at desc, batch desc limit 1) newest
+         where source = $1 and subject = 'btc' and resolution = '1d' and newest.value is not null
+         order by metric",
+        source,
+        chrono::DateTime::from(day.start())
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(slugs)
 }
 
 struct ObservationRow {

@@ -55,13 +55,16 @@ impl From<SourcesBody> for SourceRules {
 }
 
 /// The rules of this release. Prices: exchanges, whose day ends with the bar, before files that come
-/// a day later. The chain: who shows a day within the hour before who reviews it for a day.
+/// a day later. The chain: the own node, which checked it; then who shows a day within the hour before who reviews it for a day.
 #[must_use]
 pub fn shipped_source_rules() -> SourceRules {
     let lag = |source: &str, lag: Span| LagRule { source: Some(source.to_owned()), metric: None, lag };
     SourceRules {
-        priority: ["mempool", "coinbase", "kraken", "bitstamp", "coinmetrics"].map(str::to_owned).to_vec(),
+        priority: ["bitcoin-core", "mempool", "coinbase", "kraken", "bitstamp", "coinmetrics"]
+            .map(str::to_owned)
+            .to_vec(),
         lags: vec![
+            lag("bitcoin-core", Span::HOUR),
             lag("mempool", Span::HOUR),
             lag("coinbase", Span::ZERO),
             lag("kraken", Span::ZERO),

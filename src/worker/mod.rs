@@ -9,6 +9,7 @@ pub mod facts;
 pub mod import;
 pub mod ingest;
 pub mod migrate;
+pub mod node;
 pub mod poll;
 pub mod publish;
 mod read;

@@ -14,6 +14,7 @@ mod headers;
 mod import;
 mod ledger;
 mod misbehaviour;
+mod node;
 mod outage;
 mod pages;
 mod private_postgres;

@@ -18,7 +18,7 @@ use miner_signals::worker::import::{Format, import};
 use crate::harness::{Api, TestDatabase};
 
 /// A file of the reference folder; `None`, said on standard error, where there is no folder.
-fn reference(file: &str) -> Option<PathBuf> {
+pub fn reference(file: &str) -> Option<PathBuf> {
     let Some(folder) = std::env::var_os("REFERENCE_DATA") else {
         eprintln!("reference check not run: REFERENCE_DATA unset");
         return None;

@@ -246,6 +246,13 @@ impl Target {
         let exponent = 208 - shift as i32;
         65_535.0 / leading * 2_f64.powi(exponent)
     }
+
+    /// Whether a block's hash, in the order in which it is written, proves the work: it must not be
+    /// above the target.
+    #[must_use]
+    pub fn is_met_by(self, hash: &[u8; 32]) -> bool {
+        U256::from_big_endian(hash) <= self.0
+    }
 }
 
 /// The target after a retarget, as the chain has it: rounded down to compact form.

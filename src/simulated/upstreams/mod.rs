@@ -9,10 +9,12 @@
 //! | `answer.rs` | what is asked, what is replied |
 //! | `table.rs` | rows of time series, how they are distorted and written |
 //! | `mempool.rs`, `coinmetrics.rs`, `coinbase.rs`, `kraken.rs`, `bitstamp.rs` | the endpoints of a source |
-//! | `misbehaviour.rs` | the kinds of faults |
+//! | `bitcoin_core.rs` | an own node, with faults of its own |
+//! | `misbehaviour.rs` | the kinds of faults of the others |
 //! | `transport.rs` | faults below the format: slow, huge, cut, redirected |
 
 mod answer;
+pub mod bitcoin_core;
 mod bitstamp;
 mod coinbase;
 mod coinmetrics;
@@ -36,11 +38,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, USER_AGENT};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, USER_AGENT};
 use axum::response::Response;
 use axum_server::Handle;
 
 use self::answer::{Asked, Reply};
+use self::bitcoin_core::{Branch, NodeFault, SimulatedNode};
 pub use self::misbehaviour::Misbehaviour;
 use super::world::World;
 use crate::domain::time::Timestamp;
@@ -80,6 +83,7 @@ struct Shared {
     now: WorldClock,
     address: SocketAddr,
     sources: BTreeMap<&'static str, Source>,
+    node: SimulatedNode,
 }
 
 #[derive(Default)]
@@ -98,7 +102,7 @@ impl Upstreams {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let sources = SOURCES.map(|source| (source, Source::default())).into();
-        let shared = Arc::new(Shared { world, now, address, sources });
+        let shared = Arc::new(Shared { world, now, address, sources, node: SimulatedNode::default() });
         let server = Handle::new();
         let router = Router::new().fallback(respond).with_state(Arc::clone(&shared));
         let serving = axum_server::from_tcp(listener)?.http1_only().handle(server.clone());
@@ -118,6 +122,22 @@ impl Upstreams {
         let Some(source) = self.running.shared.sources.get(source) else { return false };
         *source.misbehaviour.lock().unwrap_or_else(PoisonError::into_inner) = misbehaviour;
         true
+    }
+
+    /// Makes the own node fail in some way, or work again.
+    pub fn break_node(&self, fault: Option<NodeFault>) {
+        *self.running.shared.node.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    /// Makes the own node follow a branch, or the story's chain again.
+    pub fn branch_node(&self, branch: Option<Branch>) {
+        *self.running.shared.node.branch.lock().unwrap_or_else(PoisonError::into_inner) = branch;
+    }
+
+    /// How many calls the own node has received.
+    #[must_use]
+    pub fn node_requests(&self) -> u64 {
+        self.running.shared.node.calls.load(Ordering::Relaxed)
     }
 
     /// How many requests a source has received; 0 if there is no such source.
@@ -140,6 +160,9 @@ impl Shared {
 
 async fn respond(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (source, path) = split_path(request.uri().path());
+    if source == NODE {
+        return answer_node(&shared, request).await;
+    }
     let Some((name, source)) = shared.sources.get_key_value(source) else {
         return write(Reply::with_status(404, "{}".into()), None);
     };
@@ -174,6 +197,21 @@ async fn respond(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     }
     let known = request.headers().get(IF_NONE_MATCH).and_then(|tag| tag.to_str().ok());
     write(reply, known)
+}
+
+/// The first step of the node's address.
+pub const NODE: &str = "bitcoin-core";
+/// Bytes of a call to the node.
+const CALL_LIMIT: usize = 64 * 1024;
+
+async fn answer_node(shared: &Shared, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let body = axum::body::to_bytes(body, CALL_LIMIT).await.unwrap_or_default();
+    let reply = shared.node.answer(&shared.world, (shared.now)(), authorization, &body);
+    let content_type = if reply.is_json { "application/json" } else { "text/html; charset=ISO-8859-1" };
+    let response = Response::builder().status(reply.status).header(CONTENT_TYPE, content_type);
+    response.body(Body::from(reply.body)).unwrap_or_default()
 }
 
 /// The first step of a path, and the rest with its slash.
