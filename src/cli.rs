@@ -116,7 +116,7 @@ enum Command {
         #[command(flatten)]
         sources: SourceArgs,
     },
-    /// Check and load tables of facts: efficiencies and machines, each row with its source
+    /// Check and load tables of facts: efficiencies, machines and pools, each row with its source
     #[command(subcommand)]
     Facts(facts::FactsCommand),
     /// Make, list and revoke keys to the API, and roles for SQL users

@@ -35,6 +35,13 @@ pub const PRICE: Quantity = Quantity { unit: "USD/TH", low: 0.01, high: 100_000.
 /// Of the network's hashrate.
 pub const SHARE: Quantity = Quantity { unit: "share", low: 0.0, high: 1.0 };
 
+/// The shortest tag, in bytes. One of 3 letters in either case would be found by chance in about 40 of a
+/// million coinbases with some 90 random bytes each, `90 * (2 / 256)^3 = 4e-5`; one of 4 in 0.3 of them.
+const TAG_BYTES_LOW: usize = 4;
+/// The longest tag, in bytes: no coinbase has more (Bitcoin Core, `src/consensus/tx_check.cpp`,
+/// `bad-cb-length`).
+const TAG_BYTES_HIGH: usize = 100;
+
 /// Nameplates are rounded: power over hashrate and efficiency may differ by this share.
 const NAMEPLATE_TOLERANCE: f64 = 0.05;
 /// Shares of a distribution sum to 1 within this.
@@ -152,6 +159,38 @@ pub struct EfficiencyDistributionFields {
 #[derive(Debug, Clone, PartialEq)]
 pub struct EfficiencyDistribution(EfficiencyDistributionFields);
 
+/// By what a block is known to be a pool's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EvidenceKind {
+    /// Text that the pool writes into the input of its coinbases.
+    Tag,
+    /// Where its coinbases pay to.
+    Address,
+}
+
+/// A piece of evidence for a pool, before it is checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolEvidenceFields {
+    /// The pool's name in addresses, such as `braiins-pool`, which stays when the pool is renamed; or
+    /// [`PoolEvidence::NOBODY`].
+    pub slug: String,
+    /// The pool's name for people, at that time.
+    pub name: String,
+    pub kind: EvidenceKind,
+    /// The tag or the address.
+    pub value: String,
+    /// When the public could know it.
+    pub published_at: Timestamp,
+    /// Address of the text that states it.
+    pub source: String,
+    /// How it was read, or why it went to another pool; may be empty.
+    pub note: String,
+}
+
+/// A tag or an address by which a block is known to be a pool's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolEvidence(PoolEvidenceFields);
+
 impl NetworkEfficiency {
     /// # Errors
     /// Every fault of the row: out of range, or known before the day it is about began.
@@ -239,6 +278,70 @@ impl EfficiencyDistribution {
     }
 }
 
+impl PoolEvidence {
+    /// The slug of no pool: a row with it takes evidence back that an earlier row gave to one.
+    pub const NOBODY: &'static str = "unknown";
+
+    /// # Errors
+    /// Every fault of the row: a slug that does not fit an address, a tag so short that chance writes it
+    /// or longer than a coinbase can be, what is no address of Bitcoin's main network.
+    pub fn new(fields: PoolEvidenceFields) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        if !is_slug(&fields.slug) {
+            let advice = "write lower case letters and digits with single hyphens between them, like braiins-pool";
+            faults.push(Fault { column: "slug", advice: advice.to_owned() });
+        }
+        let advice = match fields.kind {
+            EvidenceKind::Tag => tag_advice(&fields.value),
+            EvidenceKind::Address => address_advice(&fields.value),
+        };
+        faults.extend(advice.map(|advice| Fault { column: "value", advice }));
+        if faults.is_empty() { Ok(Self(fields)) } else { Err(faults) }
+    }
+
+    #[must_use]
+    pub const fn fields(&self) -> &PoolEvidenceFields {
+        &self.0
+    }
+
+    /// The value as it is compared: a tag in any case is the same tag, an address is as it is written.
+    #[must_use]
+    pub fn compared_value(&self) -> String {
+        match self.0.kind {
+            EvidenceKind::Tag => self.0.value.to_ascii_lowercase(),
+            EvidenceKind::Address => self.0.value.clone(),
+        }
+    }
+}
+
+/// What to write instead of a tag that cannot be used.
+fn tag_advice(tag: &str) -> Option<String> {
+    (!(TAG_BYTES_LOW..=TAG_BYTES_HIGH).contains(&tag.len())).then(|| {
+        format!(
+            "write a tag of {TAG_BYTES_LOW} to {TAG_BYTES_HIGH} bytes; shorter ones stand in coinbases by chance, and longer ones do not fit"
+        )
+    })
+}
+
+/// What to write instead of what is no address. Sums are not checked: a wrong one matches no block.
+fn address_advice(address: &str) -> Option<String> {
+    const BASE58: &str = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    const BECH32: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    let (alphabet, rest, lengths) = match address.strip_prefix("bc1") {
+        // Programs of 20 bytes and of 32.
+        Some(rest) => (BECH32, rest, [39..=39, 59..=59]),
+        None if address.starts_with(['1', '3']) => (BASE58, address, [25..=35, 25..=35]),
+        None => return Some("write an address that begins with 1, 3 or, in lower case, bc1".to_owned()),
+    };
+    if let Some(stranger) = rest.chars().find(|character| !alphabet.contains(*character)) {
+        return Some(format!("no address of this kind has the character {stranger:?}; copy it from the chain"));
+    }
+    if !lengths.iter().any(|lengths| lengths.contains(&rest.len())) {
+        return Some("copy the whole address: this one has too many or too few characters".to_owned());
+    }
+    None
+}
+
 fn check(faults: &mut Vec<Fault>, quantity: Quantity, column: &'static str, value: f64) {
     if !quantity.holds(value) {
         faults.push(Fault { column, advice: format!("write a number {quantity}") });
@@ -294,18 +397,37 @@ impl DatePrecision {
     }
 }
 
+impl EvidenceKind {
+    pub const ALL: [Self; 2] = [Self::Tag, Self::Address];
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tag => "tag",
+            Self::Address => "address",
+        }
+    }
+
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// A row of any table of facts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fact {
     NetworkEfficiency(NetworkEfficiency),
     AsicModel(AsicModel),
     EfficiencyDistribution(EfficiencyDistribution),
+    Pool(PoolEvidence),
 }
 
 impl Fact {
     pub const NETWORK_EFFICIENCY: &'static str = "network_efficiency";
     pub const ASIC_MODELS: &'static str = "asic_models";
     pub const EFFICIENCY_DISTRIBUTION: &'static str = "efficiency_distribution";
+    pub const POOLS: &'static str = "pools";
 
     /// Name of the table.
     #[must_use]
@@ -314,6 +436,7 @@ impl Fact {
             Self::NetworkEfficiency(_) => Self::NETWORK_EFFICIENCY,
             Self::AsicModel(_) => Self::ASIC_MODELS,
             Self::EfficiencyDistribution(_) => Self::EFFICIENCY_DISTRIBUTION,
+            Self::Pool(_) => Self::POOLS,
         }
     }
 
@@ -325,6 +448,7 @@ impl Fact {
             Self::NetworkEfficiency(row) => format!("{} {}", row.0.observed_on, row.0.publisher),
             Self::AsicModel(row) => row.0.model_id.clone(),
             Self::EfficiencyDistribution(row) => row.0.as_of.to_string(),
+            Self::Pool(row) => format!("{} {}", row.0.kind.name(), row.compared_value()),
         }
     }
 
@@ -335,6 +459,7 @@ impl Fact {
             Self::NetworkEfficiency(row) => row.0.published_at,
             Self::AsicModel(row) => row.0.published_at,
             Self::EfficiencyDistribution(row) => row.0.published_at,
+            Self::Pool(row) => row.0.published_at,
         }
     }
 }
@@ -365,6 +490,9 @@ pub struct Facts {
     models: Versions<AsicModel>,
     /// By day, then time of publication, then version.
     distributions: Versions<EfficiencyDistribution>,
+    /// By time of publication, then version: of what a view sees about one tag, address or name, the last
+    /// one counts.
+    pool_evidence: Versions<PoolEvidence>,
 }
 
 impl Facts {
@@ -378,6 +506,7 @@ impl Facts {
                 Fact::EfficiencyDistribution(row) => {
                     self.distributions.push(Arc::new(FactVersion { known_at, batch, row }));
                 }
+                Fact::Pool(row) => self.pool_evidence.push(Arc::new(FactVersion { known_at, batch, row })),
             }
         }
         self.efficiencies.sort_by(|a, b| order_of(a).cmp(&order_of(b)));
@@ -390,16 +519,18 @@ impl Facts {
             let row = &version.row.0;
             (row.as_of, row.published_at, version.known_at, version.batch)
         });
+        self.pool_evidence.sort_by(|a, b| order_of_evidence(a).cmp(&order_of_evidence(b)));
         self
     }
 
     /// How many versions of each table there are.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, usize); 3] {
+    pub fn counts(&self) -> [(&'static str, usize); 4] {
         [
             (Fact::NETWORK_EFFICIENCY, self.efficiencies.len()),
             (Fact::ASIC_MODELS, self.models.len()),
             (Fact::EFFICIENCY_DISTRIBUTION, self.distributions.len()),
+            (Fact::POOLS, self.pool_evidence.len()),
         ]
     }
 
@@ -458,6 +589,19 @@ impl Facts {
         };
         self.distributions.iter().rev().find(fits).map(AsRef::as_ref)
     }
+
+    /// Every version of evidence for pools that a view knows, by time of publication: of one tag, address
+    /// or name, the last one counts. [`super::pools::Pools::at`] makes a lookup of them.
+    pub fn pool_evidence(&self, moment: Moment) -> impl Iterator<Item = &FactVersion<PoolEvidence>> {
+        self.pool_evidence.iter().map(AsRef::as_ref).filter(move |version| version.is_visible(moment.at, moment))
+    }
+}
+
+/// A release's rows are one batch, published by the hundred at one time: what they are about decides
+/// between them, so that the order of a file does not matter.
+fn order_of_evidence(version: &FactVersion<PoolEvidence>) -> (Timestamp, Timestamp, i64, EvidenceKind, &str) {
+    let row = &version.row.0;
+    (row.published_at, version.known_at, version.batch, row.kind, &row.value)
 }
 
 fn order_of(version: &FactVersion<NetworkEfficiency>) -> (Timestamp, Day, Timestamp, i64, &str) {

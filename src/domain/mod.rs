@@ -4,7 +4,7 @@
 //! parameters and data come in as arguments. Everything else in the crate may use this module.
 //!
 //! Reading order: [`time`] and [`catalog`]; [`observation`] for the two clocks and V(T, S);
-//! [`plausible`] and [`append`] for what is stored; [`facts`] for what people compile; [`rules`] and
+//! [`plausible`] and [`append`] for what is stored; [`facts`] for what people compile, [`pools`] for whose blocks are whose by it; [`rules`] and
 //! [`choice`] for which source serves; [`network`] for what is derived from days, [`spot`] for the hourly
 //! price, with formulas in [`indicators`]; [`served`] and [`served_series`] for what the newest view shows. Of
 //! the blocks themselves: [`chain`] for headers and which of them are the chain, [`retarget`] and [`epochs`]
@@ -23,6 +23,7 @@ pub mod indicators;
 pub mod network;
 pub mod observation;
 pub mod plausible;
+pub mod pools;
 pub mod retarget;
 pub mod rules;
 pub mod served;

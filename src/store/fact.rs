@@ -9,8 +9,9 @@ use sqlx::types::Json;
 use super::StoreError;
 use super::head::Batch;
 use crate::domain::facts::{
-    AsicModel, AsicModelFields, Cooling, DatePrecision, EfficiencyDistribution, EfficiencyDistributionFields, Fact,
-    FactVersion, Fault, NetworkEfficiency, NetworkEfficiencyFields, RoughDate, UnitPrice,
+    AsicModel, AsicModelFields, Cooling, DatePrecision, EfficiencyDistribution, EfficiencyDistributionFields,
+    EvidenceKind, Fact, FactVersion, Fault, NetworkEfficiency, NetworkEfficiencyFields, PoolEvidence,
+    PoolEvidenceFields, RoughDate, UnitPrice,
 };
 use crate::domain::indicators::mining_cost::EfficiencyShare;
 use crate::domain::time::{Day, Timestamp};
@@ -23,10 +24,11 @@ enum Body {
     NetworkEfficiency(NetworkEfficiencyBody),
     AsicModel(AsicModelBody),
     EfficiencyDistribution(EfficiencyDistributionBody),
+    Pool(PoolEvidenceBody),
 }
 
 /// The tables that this release reads; a later one may have stored more.
-const TABLES: [&str; 3] = [Fact::NETWORK_EFFICIENCY, Fact::ASIC_MODELS, Fact::EFFICIENCY_DISTRIBUTION];
+const TABLES: [&str; 4] = [Fact::NETWORK_EFFICIENCY, Fact::ASIC_MODELS, Fact::EFFICIENCY_DISTRIBUTION, Fact::POOLS];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct NetworkEfficiencyBody {
@@ -67,12 +69,23 @@ struct EfficiencyShareBody {
     share: f64,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct PoolEvidenceBody {
+    slug: String,
+    name: String,
+    kind: String,
+    value: String,
+    source: String,
+    note: String,
+}
+
 impl From<&Fact> for Body {
     fn from(fact: &Fact) -> Self {
         match fact {
             Fact::NetworkEfficiency(row) => Self::NetworkEfficiency(row.fields().into()),
             Fact::AsicModel(row) => Self::AsicModel(row.fields().into()),
             Fact::EfficiencyDistribution(row) => Self::EfficiencyDistribution(row.fields().into()),
+            Fact::Pool(row) => Self::Pool(row.fields().into()),
         }
     }
 }
@@ -123,6 +136,19 @@ impl From<&EfficiencyDistributionFields> for EfficiencyDistributionBody {
     }
 }
 
+impl From<&PoolEvidenceFields> for PoolEvidenceBody {
+    fn from(fields: &PoolEvidenceFields) -> Self {
+        Self {
+            slug: fields.slug.clone(),
+            name: fields.name.clone(),
+            kind: fields.kind.name().to_owned(),
+            value: fields.value.clone(),
+            source: fields.source.clone(),
+            note: fields.note.clone(),
+        }
+    }
+}
+
 impl Body {
     /// The body of a row of a table.
     fn of(table: &str, body: serde_json::Value) -> Result<Self, String> {
@@ -130,6 +156,7 @@ impl Body {
             Fact::NETWORK_EFFICIENCY => serde_json::from_value(body).map(Self::NetworkEfficiency),
             Fact::ASIC_MODELS => serde_json::from_value(body).map(Self::AsicModel),
             Fact::EFFICIENCY_DISTRIBUTION => serde_json::from_value(body).map(Self::EfficiencyDistribution),
+            Fact::POOLS => serde_json::from_value(body).map(Self::Pool),
             other => return Err(format!("a row of {other}")),
         }
         .map_err(|error| error.to_string())
@@ -194,6 +221,17 @@ impl Body {
                 .map(Fact::EfficiencyDistribution)
                 .map_err(faults)
             }
+            Self::Pool(body) => PoolEvidence::new(PoolEvidenceFields {
+                kind: EvidenceKind::from_name(&body.kind).ok_or(body.kind)?,
+                slug: body.slug,
+                name: body.name,
+                value: body.value,
+                published_at,
+                source: body.source,
+                note: body.note,
+            })
+            .map(Fact::Pool)
+            .map_err(faults),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use miner_signals::domain::facts::Fact;
 use miner_signals::domain::observation::Moment;
+use miner_signals::domain::pools::{Pools, attribute};
 use miner_signals::domain::time::{Day, Timestamp};
 use miner_signals::sources::facts::{TableFile, read_tables, shipped_facts};
 use miner_signals::store::database::Mode;
@@ -138,6 +139,44 @@ async fn a_restart_does_not_undo_a_correction_of_a_shipped_row() {
     assert_eq!(shown(&stored, &now.day().to_string(), &now.to_string(), 2), Some(27.5));
 }
 
+/// Rows of pools, like `viabtc,ViaBTC,tag,/ViaBTC/,2021-05-17`.
+fn pool_rows(rows: &[&str]) -> Vec<Fact> {
+    let rows = rows.iter().map(|row| format!("{row},https://example.com/p,a note\n"));
+    let bytes = format!("slug,name,kind,value,known_at,source,note\n{}", rows.collect::<String>()).into_bytes();
+    read_tables(&[TableFile { name: "pools.csv".to_owned(), bytes }], instant("2026-01-01T00:00:00Z")).unwrap()
+}
+
+/// Slug and name of who mined a block with a script, as a moment shows it.
+fn pool_shown(stored: &Stored, script: &[u8], at: &str, batch: i64) -> Option<(String, String)> {
+    let pools = Pools::at(&stored.facts, Moment { at: instant(at), batch });
+    attribute(&pools, script, std::iter::empty()).pool().map(|pool| (pool.slug.clone(), pool.name.clone()))
+}
+
+#[tokio::test]
+async fn pools_are_shipped_and_a_correction_of_one_changes_no_past_view() {
+    let database = TestDatabase::new().await;
+    let script = b"\x03\x90\x12\x0d\x18/ViaBTC/Mined by asdl17/,";
+    let via = |slug: &str, name: &str| Some((slug.to_owned(), name.to_owned()));
+    let late = "2026-01-01T00:00:00Z";
+    let shipped = read(&database).await;
+    assert_eq!(pool_shown(&shipped, script, late, 1), via("viabtc", "ViaBTC"));
+    assert_eq!(pool_shown(&shipped, script, "2021-05-17T23:59:59Z", 1), None, "a day counts from its end");
+
+    let rows = ["other,Other,tag,/ViaBTC/,2021-05-17", "viabtc,Via,tag,viabtc.com deploy,2025-06-01"];
+    assert_eq!(load(&database, &pool_rows(&rows)).await.stored, 2);
+    assert_eq!(load(&database, &pool_rows(&rows)).await.unchanged, 2, "twice is without effect");
+    migrate(&database.pool, Mode::Live).await.unwrap();
+    let stored = shipped.read_on(&mut database.pool.acquire().await.unwrap()).await.unwrap();
+    assert_eq!(stored.head.number, 2);
+    for stored in [&stored, &read(&database).await] {
+        let now = stored.head.recorded_at.to_string();
+        assert_eq!(pool_shown(stored, script, &now, 1), via("viabtc", "ViaBTC"), "a permanent link stays");
+        assert_eq!(pool_shown(stored, script, late, 2), via("viabtc", "Via"), "the tag was not corrected then");
+        assert_eq!(pool_shown(stored, script, &now, 2), via("other", "Other"));
+        assert_eq!(pool_shown(stored, b"viabtc.com deploy", &now, 2), via("viabtc", "Via"));
+    }
+}
+
 #[tokio::test]
 async fn stored_facts_cannot_be_changed() {
     let database = TestDatabase::new().await;
@@ -164,7 +203,7 @@ fn text(bytes: &[u8]) -> &str {
 fn check_needs_no_database() {
     let output = run(&["check"], None, None);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), format!("{} rows in 3 files, no error\n", shipped_facts().len()));
+    assert_eq!(text(&output.stdout), format!("{} rows in 4 files, no error\n", shipped_facts().len()));
 
     let directory = Directory::new("facts-check");
     let output = run(&["check"], Some(&directory.0), None);

@@ -50,6 +50,7 @@ pub fn shipped_tables() -> Vec<TableFile> {
         ("network_efficiency.csv", include_str!("../../../data/network_efficiency.csv")),
         ("asic_models.csv", include_str!("../../../data/asic_models.csv")),
         ("efficiency_distribution.csv", include_str!("../../../data/efficiency_distribution.csv")),
+        ("pools.csv", include_str!("../../../data/pools.csv")),
     ];
     tables.map(|(name, text)| TableFile { name: name.to_owned(), bytes: text.as_bytes().to_vec() }).to_vec()
 }

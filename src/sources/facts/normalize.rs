@@ -10,8 +10,8 @@ use super::wire::{Line, lines_of};
 use super::{FactError, TableFile};
 use crate::domain::facts::{
     AsicModel, AsicModelFields, Cooling, DatePrecision, EFFICIENCY, EfficiencyDistribution,
-    EfficiencyDistributionFields, Fact, Fault, HASHRATE, NetworkEfficiency, NetworkEfficiencyFields, POWER, PRICE,
-    Quantity, RoughDate, SHARE, UnitPrice,
+    EfficiencyDistributionFields, EvidenceKind, Fact, Fault, HASHRATE, NetworkEfficiency, NetworkEfficiencyFields,
+    POWER, PRICE, PoolEvidence, PoolEvidenceFields, Quantity, RoughDate, SHARE, UnitPrice,
 };
 use crate::domain::indicators::mining_cost::EfficiencyShare;
 use crate::domain::time::{Day, Timestamp};
@@ -27,7 +27,7 @@ struct Table {
     columns: &'static [&'static str],
 }
 
-const TABLES: [Table; 3] = [
+const TABLES: [Table; 4] = [
     Table {
         name: Fact::NETWORK_EFFICIENCY,
         columns: &["observed_on", "efficiency_j_per_th", "known_at", "publisher", "title", "source", "note"],
@@ -54,6 +54,7 @@ const TABLES: [Table; 3] = [
         name: Fact::EFFICIENCY_DISTRIBUTION,
         columns: &["as_of", "efficiency_j_per_th", "share", "known_at", "source"],
     },
+    Table { name: Fact::POOLS, columns: &["slug", "name", "kind", "value", "known_at", "source", "note"] },
 ];
 
 /// The rows of a file.
@@ -116,6 +117,7 @@ impl Reading<'_> {
         match table.name {
             Fact::NETWORK_EFFICIENCY => self.each(&rows, Self::network_efficiency),
             Fact::ASIC_MODELS => self.each(&rows, Self::asic_model),
+            Fact::POOLS => self.pools(&rows),
             _ => self.distributions(&rows),
         }
     }
@@ -356,6 +358,107 @@ impl Reading<'_> {
             }
         }
         facts
+    }
+
+    /// Each row is a piece of evidence; together they may not say two things about one block.
+    fn pools(&mut self, rows: &[Row]) -> Vec<Fact> {
+        let facts = self.each(rows, Self::pool_evidence);
+        if !self.errors.is_empty() {
+            return Vec::new(); // then not every row is a fact, and what they say together is not known
+        }
+        let pieces = rows.iter().zip(&facts).filter_map(|(row, fact)| match fact {
+            Fact::Pool(piece) => Some((row, piece)),
+            _ => None,
+        });
+        let evidence: Vec<(&Row, &PoolEvidence)> = pieces.collect();
+        self.check_moves(&evidence);
+        self.check_names(&evidence);
+        self.check_tags(&evidence);
+        facts
+    }
+
+    fn pool_evidence(&mut self, row: &Row) -> Option<Fact> {
+        let [slug, name, value] = ["slug", "name", "value"].map(|column| self.text(row, column));
+        let kind = EvidenceKind::from_name(row.cell("kind"));
+        if kind.is_none() {
+            self.wrong(row, "kind", "write tag or address");
+        }
+        let published_at = self.known_at(row);
+        let source = self.source(row);
+        let fields = PoolEvidenceFields {
+            slug: slug?,
+            name: name?,
+            kind: kind?,
+            value: value?,
+            published_at: published_at?,
+            source: source?,
+            note: row.cell("note").to_owned(),
+        };
+        match PoolEvidence::new(fields) {
+            Ok(evidence) => Some(Fact::Pool(evidence)),
+            Err(faults) => {
+                self.faults(row, faults);
+                None
+            }
+        }
+    }
+
+    /// Evidence may go to another pool as time goes by, but then the row says why: else it is a slip.
+    fn check_moves(&mut self, evidence: &[(&Row, &PoolEvidence)]) {
+        let mut in_time: Vec<_> = evidence.to_vec();
+        in_time.sort_by_key(|(_, piece)| piece.fields().published_at);
+        let mut owners: HashMap<(EvidenceKind, String), (&str, u64)> = HashMap::new();
+        for (row, piece) in in_time {
+            let fields = piece.fields();
+            let now = (fields.slug.as_str(), row.line);
+            if let Some((owner, line)) = owners.insert((fields.kind, piece.compared_value()), now)
+                && owner != fields.slug
+                && fields.note.is_empty()
+            {
+                let advice = format!(
+                    "line {line} gives the same {} to {owner}; correct one of the two, or say in note why it went to another pool",
+                    fields.kind.name()
+                );
+                self.wrong(row, "slug", advice);
+            }
+        }
+    }
+
+    /// A pool has one name at a time.
+    fn check_names(&mut self, evidence: &[(&Row, &PoolEvidence)]) {
+        let mut names: HashMap<(&str, Timestamp), (&str, u64)> = HashMap::new();
+        for (row, piece) in evidence {
+            let fields = piece.fields();
+            let (name, line) =
+                *names.entry((&fields.slug, fields.published_at)).or_insert((fields.name.as_str(), row.line));
+            if name != fields.name {
+                let advice = format!("line {line} calls {} {name:?} at the same time; write one name", fields.slug);
+                self.wrong(row, "name", advice);
+            }
+        }
+    }
+
+    /// A tag within a tag of another pool is ambiguous: the shorter one stands in every block of both.
+    fn check_tags(&mut self, evidence: &[(&Row, &PoolEvidence)]) {
+        let is_tag =
+            |fields: &PoolEvidenceFields| fields.kind == EvidenceKind::Tag && fields.slug != PoolEvidence::NOBODY;
+        let tags: Vec<_> = evidence
+            .iter()
+            .filter(|(_, piece)| is_tag(piece.fields()))
+            .map(|(row, piece)| (row, piece.fields(), piece.compared_value()))
+            .collect();
+        for (row, fields, tag) in &tags {
+            let within = tags
+                .iter()
+                .find(|(_, other, shorter)| other.slug != fields.slug && tag != shorter && tag.contains(shorter));
+            if let Some((other_row, other, _)) = within {
+                let advice = format!(
+                    "{:?} of line {}, a tag of {}, is a part of it; leave one of the two out",
+                    other.value, other_row.line, other.slug
+                );
+                self.wrong(row, "value", advice);
+            }
+        }
     }
 
     fn day(&mut self, row: &Row, column: &str) -> Option<Day> {

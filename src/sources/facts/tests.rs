@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::observation::Moment;
+use crate::domain::pools::{Attribution, Pools, attribute};
 use crate::domain::time::Day;
 
 const NOW: &str = "2026-06-01T12:00:00Z";
@@ -8,6 +9,8 @@ const AVERAGES: &str = "observed_on,efficiency_j_per_th,known_at,publisher,title
 const AVERAGE: &str = "2024-06-30,28.2,2025-04-28,Somebody,A report,https://example.com/a,";
 const MODELS: &str = "model_id,model,manufacturer,hashrate_th_per_s,power_w,efficiency_j_per_th,cooling,released_on,released_precision,price_usd_per_th,price_on,known_at,source";
 const MODEL: &str = "m-1,M 1,Maker,200,3500,17.5,air,2023-09-22,day,14,2023-10-06,2023-10-07,https://example.com/m";
+const POOLS: &str = "slug,name,kind,value,known_at,source,note";
+const POOL: &str = "viabtc,ViaBTC,tag,/ViaBTC/,2021-05-17,https://example.com/p,";
 const SHARES: &str = "as_of,efficiency_j_per_th,share,known_at,source";
 
 fn file(name: &str, bytes: impl Into<Vec<u8>>) -> TableFile {
@@ -74,6 +77,8 @@ fn every_mistake_says_where_it_is_and_what_to_write() {
     let average = |column: &str, cell: &str| (averages, with(AVERAGES, AVERAGE, column, cell).into_bytes());
     let model = |column: &str, cell: &str| (models, with(MODELS, MODEL, column, cell).into_bytes());
     let text = |name: &'static str, text: String| (name, text.into_bytes());
+    let pool = |column: &str, cell: &str| ("pools.csv", with(POOLS, POOL, column, cell).into_bytes());
+    let pools = |rows: &[&str]| ("pools.csv", format!("{POOLS}\n{}\n", rows.join("\n")).into_bytes());
     let share = |rows: &str| (distribution, format!("{SHARES}\n{rows}").into_bytes());
     let cases: Vec<((&str, Vec<u8>), &str)> = vec![
         (
@@ -192,8 +197,48 @@ fn every_mistake_says_where_it_is_and_what_to_write() {
             share("2023-05-31,30,100%,2023-06-13,https://e.com/s\n"),
             "share: found \"100%\"; write a decimal number between 0 and 1 share",
         ),
+        (pool("slug", "ViaBTC"), "pools.csv:2: slug: found \"ViaBTC\"; write lower case letters and digits"),
+        (pool("name", ""), "pools.csv:2: name: found \"\"; the cell is empty"),
+        (pool("kind", "coinbase"), "pools.csv:2: kind: found \"coinbase\"; write tag or address"),
+        (pool("value", ""), "pools.csv:2: value: found \"\"; the cell is empty"),
+        (pool("value", "EMC"), "pools.csv:2: value: found \"EMC\"; write a tag of 4 to 100 bytes; shorter ones"),
+        (pool("value", &"x".repeat(101)), "; write a tag of 4 to 100 bytes"),
+        (pool("known_at", "2027-01-01"), "known_at: found \"2027-01-01\"; that is in the future"),
+        (pool("source", "the pool"), "pools.csv:2: source: found \"the pool\"; write the address"),
+        (
+            pools(&["a,A,address,18cBEMRxXHqzWWCxZNtU91F5sbUNKhL5PO,2021-05-17,https://e.com/p,"]),
+            "value: found \"18cBEMRxXHqzWWCxZNtU91F5sbUNKhL5PO\"; no address of this kind has the character 'O'",
+        ),
+        (
+            pools(&["a,A,address,bc1qjl8uwezzlech723lpnyuza0h2cdkvxvh54v3Dn,2021-05-17,https://e.com/p,"]),
+            "; no address of this kind has the character 'D'",
+        ),
+        (
+            pools(&["a,A,address,bc1qjl8uwezzlech723lpnyuza0h2cdkvxvh54v3,2021-05-17,https://e.com/p,"]),
+            "; copy the whole address",
+        ),
+        (
+            pools(&["a,A,address,tb1qmf7xdqc5nvzhturuzc46qtq5kywdf3p76cpq53,2021-05-17,https://e.com/p,"]),
+            "; write an address that begins with 1, 3 or, in lower case, bc1",
+        ),
+        (
+            pools(&[POOL, "other,Other,tag,/VIABTC/,2021-05-17,https://e.com/p,"]),
+            "pools.csv:3: known_at: found \"2021-05-17\"; line 2 says when tag /viabtc/ was known already",
+        ),
+        (
+            pools(&["other,Other,tag,/VIABTC/,2021-05-18,https://e.com/p,", POOL]),
+            "pools.csv:2: slug: found \"other\"; line 3 gives the same tag to viabtc; correct one of the two",
+        ),
+        (
+            pools(&[POOL, "viabtc,Via,tag,viabtc.com deploy,2021-05-17,https://e.com/p,"]),
+            "pools.csv:3: name: found \"Via\"; line 2 calls viabtc \"ViaBTC\" at the same time; write one name",
+        ),
+        (
+            pools(&["tatmas,TATMAS Pool,tag,/ViaBTC/TATMAS Pool/,2021-05-17,https://e.com/p,", POOL]),
+            "pools.csv:2: value: found \"/ViaBTC/TATMAS Pool/\"; \"/ViaBTC/\" of line 3, a tag of viabtc, is a part of it",
+        ),
     ];
-    assert!(cases.len() > 40);
+    assert!(cases.len() > 55);
     let mut unlike = Vec::new();
     for ((name, bytes), expected) in cases {
         let errors = errors(name, bytes);
@@ -205,6 +250,23 @@ fn every_mistake_says_where_it_is_and_what_to_write() {
         }
     }
     assert!(unlike.is_empty(), "{}", unlike.join("\n"));
+}
+
+#[test]
+fn evidence_may_move_be_renamed_and_be_taken_back() {
+    let rows = [
+        POOL,
+        "viabtc,ViaBTC,tag,/ViaBTC/Mined by,2021-05-17,https://e.com/p,",
+        "viabtc,Via,tag,/ViaBTC/,2022-01-01,https://e.com/p,",
+        "other,Other,tag,/viabtc/mined by,2023-01-01,https://e.com/p,it was sold",
+        "unknown,Nobody,tag,/viabtc/mined by,2024-01-01,https://e.com/p,it was not",
+    ];
+    let file = file("pools.csv", format!("{POOLS}\n{}\n", rows.join("\n")));
+    let errors = read(std::slice::from_ref(&file)).unwrap_err();
+    let [error] = errors.as_slice() else { panic!("{errors:?}") };
+    assert!(error.line == 5 && error.advice.contains("of line 2, a tag of viabtc"), "{error}");
+    let without_part = String::from_utf8(file.bytes).unwrap().replace("/viabtc/mined by", "/viabtc2/");
+    assert_eq!(read(&[TableFile { bytes: without_part.into_bytes(), ..file }]).unwrap().len(), 5);
 }
 
 #[test]
@@ -251,4 +313,102 @@ fn the_shipped_tables_have_no_error_and_were_published_when_they_say() {
     let newest = facts.asic_models(now);
     let s21 = newest.iter().find(|version| version.row.fields().model_id == "antminer-s21").unwrap();
     assert_eq!(s21.row.fields().price.map(|price| price.usd_per_th), Some(14.0));
+}
+
+/// Height, pool and input script of coinbases, some cut where only numbers follow. The height stands in the
+/// script. Block 227836 is the first that had to have it (BIP 34). 856720, 856739 and 856740 are transactions
+/// 4808de30cf5ad96fbce89f7efabcebf8222f098c51926a282472292ac9291d1d,
+/// 9603a850d3da9f230d36d03c83eb402c18fae9754cdb528a242c96dac0187538 and
+/// 82f3748ef4ffc2acfefbbc682adf34532eef41e13c4819085a8af611a8f118fa. 966077 to 966088, of 8 September 2026,
+/// are all that the author of `satcortex` saw with a node one after the other, as the tests of that project
+/// have them with their pools.
+const REAL_BLOCKS: [(u32, &str, &str); 17] = [
+    (227_836, "braiins-pool", "03fc7903062f503253482f04ac204f510858029a11000003550d3363646164312f736c7573682f"),
+    (
+        856_720,
+        "viabtc",
+        "0390120d182f5669614254432f4d696e6564206279206173646c31372f2cfabe6d6d038689c77c851fb85eef5e10eade9efb405e21994412c978983b2e71881f47161000",
+    ),
+    (856_739, "antpool", "03a3120d1b4d696e656420627920416e74506f6f6c3837349f00010293f49debfabe6d6d7ce2d695ffb0"),
+    (
+        856_740,
+        "mara-pool",
+        "03a4120d04b5a2bc667c204d41524120506f6f6c207c204d61646520696e2055534120f09f87baf09f87b8207c202876303331393234293c39dbd326",
+    ),
+    (951_929, "ocean", "0379860e193c204f4345414e2e58595a203e0f526f7567686e65636b73000000"),
+    (966_077, "binance-pool", "03bdbd0e1062696e616e63652f7d00ac0368c0b33bfabe6d6d9cb7757ef23f9e3067a3dbf5f5fb1c52"),
+    (
+        966_078,
+        "viabtc",
+        "03bebd0e182f5669614254432f4d696e6564206279206563676274632f2cfabe6d6d5eeda0c9139c29556be2c2558c2613f84d51004f7d3a6729a4ca2a223ed8",
+    ),
+    (
+        966_079,
+        "mara-pool",
+        "03bfbd0e04a806a06a7c204d415241204d61646520696e2055534120f09f87baf09f87b8207c76303513fdbad5700000374985ffffffff",
+    ),
+    (966_080, "antpool", "03c0bd0e1b4d696e656420627920416e74506f6f6c393539150021017405f39dfabe6d6db99a73a615dd"),
+    (
+        966_081,
+        "foundry-usa",
+        "03c1bd0e0481bbe50b2f466f756e6472792055534120506f6f6c202364726f70676f6c642f0826a7b32000000000000000",
+    ),
+    (
+        966_082,
+        "foundry-usa",
+        "03c2bd0e04c6a66e0d2f466f756e6472792055534120506f6f6c202364726f70676f6c642f10182bce0107000000000000",
+    ),
+    (
+        966_083,
+        "viabtc",
+        "03c3bd0e082f5669614254432f2cfabe6d6df86564611927c1c28788210d26c90d6b75a1c949011718ac00a55d7e21c6",
+    ),
+    (
+        966_084,
+        "f2pool",
+        "03c4bd0e2cfabe6d6df7d99ceea687f9a248c2b8cf9cd5cc3c8346348de9fc7c391c71a82826db25ba10000000f09f909f0c2f6632706f6f6c2e6b7a2f63",
+    ),
+    (
+        966_085,
+        "foundry-usa",
+        "03c5bd0e048e9901172f466f756e6472792055534120506f6f6c202364726f70676f6c642f2a1140d11d2c000000000000",
+    ),
+    (966_086, "antpool", "03c6bd0e194d696e656420627920416e74506f6f6c20000023008b4fa021fabe6d6d9f129e0ce05bb037"),
+    (966_087, "nicehash", "03c7bd0e9c68db2cab10152b870000052f4e696365486173684d696e696e672f"),
+    (
+        966_088,
+        "f2pool",
+        "03c8bd0e2cfabe6d6d1b59c5fdc32436bf55d870ff242b5751b79753b9473fa1b10989cf231b526ecf10000000f09f909f092f4632506f6f6c2f65",
+    ),
+];
+
+#[test]
+fn the_shipped_pools_are_those_of_real_blocks() {
+    let versions = shipped_facts().into_iter().map(|row| crate::domain::facts::FactVersion {
+        known_at: row.published_at(),
+        batch: 1,
+        row,
+    });
+    let facts = crate::domain::facts::Facts::default().with(versions);
+    let pools = Pools::at(&facts, Moment { at: Timestamp::parse("2026-11-24").unwrap(), batch: 1 });
+    assert!(pools.all().len() >= 80);
+    for (height, slug, script) in REAL_BLOCKS {
+        let digits = |place: usize| u8::from_str_radix(&script[place..place + 2], 16).unwrap();
+        let script: Vec<u8> = (0..script.len()).step_by(2).map(digits).collect();
+        assert_eq!(u32::from_le_bytes([script[1], script[2], script[3], 0]), height, "as BIP 34 has it");
+        let found = attribute(&pools, &script, std::iter::empty());
+        assert_eq!(found.pool().map(|pool| pool.slug.as_str()), Some(slug), "block {height}");
+    }
+    // Block 0 and its text, and an address that pays nobody's pool.
+    let genesis = b"\x04\xff\xff\x00\x1d\x01\x04EThe Times 03/Jan/2009 Chancellor on brink of second bailout for banks";
+    let found = attribute(&pools, genesis, ["1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"].into_iter());
+    assert_eq!(found, Attribution::Unknown);
+
+    let name = |day: &str| {
+        let pools = Pools::at(&facts, Moment { at: Day::parse(day).unwrap().end(), batch: 1 });
+        attribute(&pools, b"/slush/", std::iter::empty()).pool().map(|pool| pool.name.clone())
+    };
+    assert_eq!(name("2021-05-16"), None, "no list that may be cited is older");
+    assert_eq!(name("2023-02-02").as_deref(), Some("Slush Pool"));
+    assert_eq!(name("2023-02-03").as_deref(), Some("Braiins Pool"));
 }
