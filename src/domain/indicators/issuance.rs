@@ -24,7 +24,7 @@
 //! Source: Santiment Academy, "Thermocap", <https://academy.santiment.net/metrics/thermocap> (read
 //! 2026-11-24).
 
-use crate::domain::indicators::statistics::{Missing, WindowRule, finite, mean, ratio};
+use crate::domain::indicators::statistics::{Missing, WindowRule, finite, mean, over_mean, ratio};
 use crate::domain::time::Day;
 
 /// Days of the Puell multiple's average: a year. Source: see the module.
@@ -56,7 +56,7 @@ pub const FIRST_PRICED_DAY: Day = Day::from_epoch_days(14_808);
 /// assert_eq!(puell_multiple(&days), Ok(465.0 / 101.0));
 /// ```
 pub fn puell_multiple(issuance_usd_days: &[Option<f64>]) -> Result<f64, Missing> {
-    today_over_year(issuance_usd_days)
+    over_mean(issuance_usd_days, &WindowRule::moving_average(PUELL_DAYS))
 }
 
 /// The Puell multiple without its halvings: the same ratio on `blocks × price`, as if every block of
@@ -68,7 +68,7 @@ pub fn puell_multiple(issuance_usd_days: &[Option<f64>]) -> Result<f64, Missing>
 /// # Errors
 /// Those of [`puell_multiple`].
 pub fn puell_halving_adjusted(block_value_days: &[Option<f64>]) -> Result<f64, Missing> {
-    today_over_year(block_value_days)
+    over_mean(block_value_days, &WindowRule::moving_average(PUELL_DAYS))
 }
 
 /// The mean of the last 7 daily values of either multiple. `puell_days` is a window as in
@@ -136,12 +136,6 @@ pub fn thermocap_running(
 /// ```
 pub fn thermocap_multiple(market_cap: f64, thermocap: f64) -> Result<f64, Missing> {
     ratio(market_cap, thermocap)
-}
-
-fn today_over_year(days: &[Option<f64>]) -> Result<f64, Missing> {
-    let year = mean(days, &WindowRule::moving_average(PUELL_DAYS))?;
-    let today = days.last().copied().flatten().ok_or(Missing::NoData)?;
-    ratio(today, year)
 }
 
 #[cfg(test)]

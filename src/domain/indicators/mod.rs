@@ -18,10 +18,12 @@
 pub mod capitulation;
 pub mod collapse;
 pub mod difficulty;
+pub mod flows;
 pub mod hashprice;
 pub mod issuance;
 pub mod mining_cost;
 pub mod ribbons;
+pub mod spikes;
 pub mod spot;
 pub mod squeeze;
 pub mod statistics;

@@ -44,6 +44,8 @@ pub enum Missing {
     Stale,
     /// A table of facts has no row that was known by then.
     NoFacts,
+    /// A flow of the day is 0, which is data, and has no logarithm.
+    ZeroFlow,
 }
 
 /// How much life the series needs before a window gives a result.
@@ -93,6 +95,12 @@ pub const MEDIAN_HOLES_PERCENT: u8 = 20;
 /// e-Handbook of Statistical Methods, section 1.3.5.17, which divides by its inverse, 0.6745.
 pub const MAD_TO_STANDARD_DEVIATION: f64 = 1.4826;
 
+/// Makes the mean absolute deviation of a normal distribution equal to its standard deviation:
+/// sqrt(π / 2) = 1.253314…, in four decimals as the one above. Source: IBM, Cognos Analytics 11.1,
+/// "Modified z score", <https://ibm.com/docs/el/cognos-analytics/11.1.0?topic=terms-modified-z-score>,
+/// which takes it where the median deviation is 0.
+pub const MEAN_DEVIATION_TO_STANDARD_DEVIATION: f64 = 1.2533;
+
 impl Missing {
     /// The stable name of the reason, in `snake_case`.
     #[must_use]
@@ -110,6 +118,7 @@ impl Missing {
             Self::OutOfRange => "out_of_range",
             Self::Stale => "stale",
             Self::NoFacts => "no_facts",
+            Self::ZeroFlow => "zero_flow",
         }
     }
 }
@@ -210,6 +219,11 @@ impl Window<'_> {
         }
         (median, median_in_place(&mut scratch.0))
     }
+
+    fn z_score(&self) -> Result<f64, Missing> {
+        let mean = self.mean();
+        distance(self.today - mean, self.population_standard_deviation(mean))
+    }
 }
 
 /// `numerator / denominator`, in the quotient of their units.
@@ -274,6 +288,22 @@ pub fn mean(days: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> {
     }
     rule.check(days, observations)?;
     finite(sum / as_f64(observations))
+}
+
+/// Today over the window's mean, today included: 1 where every day is as today. Dimensionless.
+///
+/// # Errors
+/// Those of [`mean`]; `DivisionByZero` when the mean is 0, `NegativeDenominator` when it is below.
+///
+/// # Examples
+/// ```
+/// use miner_signals::domain::indicators::statistics::{WindowRule, over_mean};
+/// assert_eq!(over_mean(&[1.0, 2.0, 6.0].map(Some), &WindowRule::moving_average(3)), Ok(2.0));
+/// ```
+pub fn over_mean(days: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> {
+    let mean = mean(days, rule)?;
+    let today = days.last().copied().flatten().ok_or(Missing::NoData)?;
+    ratio(today, mean)
 }
 
 /// `sqrt(Σ (x − mean)² / n)` over the window's `n` values, in their unit. The divisor is `n`: the
@@ -397,6 +427,24 @@ pub fn logarithms(days: &[Option<f64>]) -> Vec<Option<f64>> {
     days.iter().map(|value| value.map(f64::ln)).collect()
 }
 
+/// Today's distance from the window's mean in standard deviations: `(x − mean) / sd`, `sd` with
+/// divisor `n` as in [`population_standard_deviation`]. Dimensionless.
+///
+/// # Errors
+/// Those of the window (see the module); `NoDispersion` when all values are equal; `NotFinite` when a
+/// sum exceeds the range of `f64`.
+///
+/// # Examples
+/// The mean of 1, 1 and today's 4 is 2, the variance (1 + 1 + 4) / 3.
+/// ```
+/// use miner_signals::domain::indicators::statistics::{WindowRule, z_score};
+/// let z = z_score(&[1.0, 1.0, 4.0].map(Some), &WindowRule::moving_average(3)).unwrap();
+/// assert!((z - 2_f64.sqrt()).abs() < 1e-12);
+/// ```
+pub fn z_score(days: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> {
+    rule.admit(days)?.z_score()
+}
+
 /// Today's distance from the window's mean in standard deviations, on logarithms:
 /// `(ln x − mean(ln window)) / sd(ln window)`, `sd` with divisor `n`. Dimensionless, and the same
 /// in whatever unit the values were.
@@ -417,10 +465,7 @@ pub fn logarithms(days: &[Option<f64>]) -> Vec<Option<f64>> {
 /// assert!((z - (1.0 - 1.4) / 1.04_f64.sqrt()).abs() < 1e-12);
 /// ```
 pub fn z_log(logs: &[Option<f64>], rule: &WindowRule) -> Result<f64, Missing> {
-    let window = admit_logarithms(logs, rule)?;
-    let mean = window.mean();
-    let deviation = window.population_standard_deviation(mean);
-    distance(window.today - mean, deviation)
+    admit_logarithms(logs, rule)?.z_score()
 }
 
 /// Today's distance from the window's median in scaled median absolute deviations, on logarithms:
@@ -759,6 +804,7 @@ mod tests {
             assert_eq!(percentile_rank(&some(&[1.0, value]), &ANY), Err(Missing::NotFinite));
         }
         assert_eq!(mean(&some(&[f64::MAX, f64::MAX]), &ANY), Err(Missing::NotFinite));
+        assert_eq!(z_score(&some(&[f64::MAX, -f64::MAX]), &ANY), Err(Missing::NotFinite));
         assert_eq!(ratio(1.0, f64::INFINITY), Err(Missing::NotFinite));
         assert_eq!(ratio(1.0, f64::NAN), Err(Missing::NotFinite));
         assert_eq!(ratio(f64::MAX, 0.5), Err(Missing::NotFinite));
@@ -776,6 +822,7 @@ mod tests {
         assert_eq!(Missing::NoData.code(), "no_data");
         assert_eq!(Missing::OutOfRange.code(), "out_of_range");
         assert_eq!(Missing::Stale.code(), "stale");
+        assert_eq!(Missing::ZeroFlow.code(), "zero_flow");
     }
 
     #[test]
