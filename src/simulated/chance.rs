@@ -19,6 +19,7 @@ pub(super) enum Stream {
     Fees = 4,
     Inflow = 5,
     Hours = 6,
+    Miners = 11,
 }
 
 /// What a draw without a stream is about. The number is part of the draw: changing one changes worlds.
@@ -43,6 +44,7 @@ pub(super) enum Topic {
     FaultSource = 17,
     Order = 18,
     HeaderLag = 19,
+    Labels = 31,
 }
 
 /// A draw from 0 to under 1 that needs no draws before it: always the same for a seed, topic and number.
