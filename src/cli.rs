@@ -95,7 +95,7 @@ enum Command {
     },
     /// Read the history of a source, as far as it shows it; resumable
     Backfill {
-        /// mempool, coinmetrics, coinbase, kraken or bitstamp
+        /// mempool, coinmetrics, coinbase, kraken, bitstamp, cryptoquant or glassnode
         source: String,
         /// First day, such as 2015-01-01; by default as far back as the first read goes
         #[arg(long, value_name = "DAY")]

@@ -7,9 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::time::Span;
+use crate::simulated::upstreams::SIMULATED_KEY;
 use crate::simulated::{FaultPlan, Upstreams, World};
-use crate::sources::feed::Feed;
-use crate::sources::{Addresses, feeds};
+use crate::sources::feed::{ApiKey, Feed};
+use crate::sources::{Addresses, Keys, feeds};
 use crate::store::database::Mode;
 
 /// What the demo is asked to show.
@@ -47,9 +48,14 @@ impl Demo {
             coinbase: address("coinbase")?,
             kraken: address("kraken")?,
             bitstamp: address("bitstamp")?,
+            cryptoquant: address("cryptoquant")?,
+            glassnode: address("glassnode")?,
         };
+        // Of Coin Metrics the demo shows what is free, as most readers will see it.
+        let key = Some(ApiKey::new(SIMULATED_KEY.to_owned()));
+        let keys = Keys { coinmetrics: None, cryptoquant: key.clone(), glassnode: key };
         let faults = plan.faults.then(|| FaultPlan::new(seed));
-        Ok(Self { feeds: feeds(&addresses, None), upstreams, faults })
+        Ok(Self { feeds: feeds(&addresses, &keys), upstreams, faults })
     }
 
     /// The adapters, pointed at the simulated upstreams.
