@@ -18,7 +18,7 @@ use crate::sources::bitcoin_core::normalize::Proof;
 use crate::sources::bitcoin_core::{Auth, Node, SOURCE};
 use crate::sources::feed::{ApiKey, Feed};
 use crate::sources::http::{Http, Limits};
-use crate::sources::{Addresses, feeds};
+use crate::sources::{Addresses, Keys, NAMES, feeds};
 use crate::store::private_postgres;
 use crate::worker::node::Watched;
 
@@ -47,6 +47,10 @@ pub struct ListenArgs {
     pub requests_per_minute: NonZeroU32,
 }
 
+/// The variables of the keys without which a source is not asked.
+const CRYPTOQUANT_KEY: &str = "CRYPTOQUANT_API_KEY";
+const GLASSNODE_KEY: &str = "GLASSNODE_API_KEY";
+
 /// Which live sources are asked, and where.
 #[derive(Debug, Clone, Args)]
 pub struct SourceArgs {
@@ -59,6 +63,12 @@ pub struct SourceArgs {
     /// A key of Coin Metrics, for more than the community's metrics
     #[arg(long, value_name = "KEY", env = "COINMETRICS_API_KEY", hide_env_values = true)]
     pub coinmetrics_key: Option<Secret>,
+    /// A key of CryptoQuant, for what miners hold and send; without one it is not asked
+    #[arg(long, value_name = "KEY", env = CRYPTOQUANT_KEY, hide_env_values = true)]
+    pub cryptoquant_key: Option<Secret>,
+    /// A key of Glassnode, for what miners hold and send; without one it is not asked
+    #[arg(long, value_name = "KEY", env = GLASSNODE_KEY, hide_env_values = true)]
+    pub glassnode_key: Option<Secret>,
     /// Another mempool.space, such as your own
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_MEMPOOL_URL")]
     pub mempool_url: Option<String>,
@@ -86,6 +96,12 @@ pub struct SourceArgs {
     /// The password of that user
     #[arg(long, value_name = "PASSWORD", env = "MINER_SIGNALS_BITCOIN_CORE_PASSWORD", hide_env_values = true)]
     pub bitcoin_core_password: Option<Secret>,
+    /// Another address of CryptoQuant
+    #[arg(long, value_name = "URL", env = "MINER_SIGNALS_CRYPTOQUANT_URL")]
+    pub cryptoquant_url: Option<String>,
+    /// Another address of Glassnode
+    #[arg(long, value_name = "URL", env = "MINER_SIGNALS_GLASSNODE_URL")]
+    pub glassnode_url: Option<String>,
     /// Seconds after which another worker takes over from one that does not move; a request may take half of it
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..), env = "MINER_SIGNALS_LEASE_SECONDS")]
     pub lease_seconds: u16,
@@ -101,7 +117,7 @@ impl SourceArgs {
     /// The feeds of every source that is asked.
     ///
     /// # Errors
-    /// If `--without` names no source.
+    /// If `--without` names no source, or an address or a key cannot be used.
     pub fn feeds(&self) -> anyhow::Result<Vec<Arc<dyn Feed>>> {
         let usual = Addresses::default();
         let addresses = Addresses {
@@ -110,16 +126,22 @@ impl SourceArgs {
             coinbase: address("coinbase", self.coinbase_url.as_ref())?.unwrap_or(usual.coinbase),
             kraken: address("kraken", self.kraken_url.as_ref())?.unwrap_or(usual.kraken),
             bitstamp: address("bitstamp", self.bitstamp_url.as_ref())?.unwrap_or(usual.bitstamp),
+            cryptoquant: address("cryptoquant", self.cryptoquant_url.as_ref())?.unwrap_or(usual.cryptoquant),
+            glassnode: address("glassnode", self.glassnode_url.as_ref())?.unwrap_or(usual.glassnode),
         };
-        let mut feeds = feeds(&addresses, self.coinmetrics_key());
+        let keys = self.keys();
+        for (key, variable) in [(&keys.cryptoquant, CRYPTOQUANT_KEY), (&keys.glassnode, GLASSNODE_KEY)] {
+            ensure!(
+                key.as_ref().is_none_or(ApiKey::fits_a_header),
+                "{variable} is sent in a header and must be printable ASCII without blanks"
+            );
+        }
+        let mut feeds = feeds(&addresses, &keys);
         for unwanted in self.without.iter().filter(|unwanted| !unwanted.is_empty() && *unwanted != SOURCE) {
-            let before = feeds.len();
-            feeds.retain(|feed| feed.source() != unwanted);
-            if feeds.len() == before {
-                bail!(
-                    "--without {unwanted}: no such source; there are mempool, coinmetrics, coinbase, kraken, bitstamp and bitcoin-core"
-                );
+            if !NAMES.contains(&unwanted.as_str()) {
+                bail!("--without {unwanted}: no such source; there are {} and {SOURCE}", NAMES.join(", "));
             }
+            feeds.retain(|feed| feed.source() != unwanted);
         }
         Ok(feeds)
     }
@@ -148,11 +170,29 @@ impl SourceArgs {
         Ok(Some(Watched { node, network: Network::Main, proof: Proof::Required }))
     }
 
-    /// The key of Coin Metrics; an empty one is none.
+    /// The keys to sources; an empty one is none.
     #[must_use]
-    pub fn coinmetrics_key(&self) -> Option<ApiKey> {
-        let Secret(key) = self.coinmetrics_key.as_ref().filter(|Secret(key)| !key.is_empty())?;
-        Some(ApiKey::new(key.clone()))
+    pub fn keys(&self) -> Keys {
+        let key = |given: &Option<Secret>| {
+            let Secret(key) = given.as_ref().filter(|Secret(key)| !key.is_empty())?;
+            Some(ApiKey::new(key.clone()))
+        };
+        Keys {
+            coinmetrics: key(&self.coinmetrics_key),
+            cryptoquant: key(&self.cryptoquant_key),
+            glassnode: key(&self.glassnode_key),
+        }
+    }
+
+    /// The variable of the key for want of which a source is not asked.
+    #[must_use]
+    pub fn missing_key(&self, source: &str) -> Option<&'static str> {
+        let keys = self.keys();
+        match source {
+            "cryptoquant" if keys.cryptoquant.is_none() => Some(CRYPTOQUANT_KEY),
+            "glassnode" if keys.glassnode.is_none() => Some(GLASSNODE_KEY),
+            _ => None,
+        }
     }
 
     /// The client that asks them.

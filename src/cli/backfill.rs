@@ -38,6 +38,9 @@ pub async fn run(asked: &Asked, choice: DatabaseChoice, sources: &SourceArgs) ->
     let mut by_source = by_source(&feeds);
     let names = by_source.keys().copied().collect::<Vec<_>>().join(", ");
     let Some(scheduled) = by_source.remove(asked.source.as_str()) else {
+        if let Some(variable) = sources.missing_key(&asked.source) {
+            bail!("{} is not asked without a key; set {variable}", asked.source);
+        }
         bail!("no source {}; there are {names} and {}", asked.source, bitcoin_core::SOURCE);
     };
     let now = Clock::System.now();

@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::block::Network;
 use crate::domain::time::Span;
-use crate::simulated::upstreams::NODE;
 use crate::simulated::upstreams::bitcoin_core::{PASSWORD, USER};
+use crate::simulated::upstreams::{NODE, SIMULATED_KEY};
 use crate::simulated::{FaultPlan, Upstreams, World};
 use crate::sources::bitcoin_core::normalize::Proof;
 use crate::sources::bitcoin_core::{Auth, Node};
 use crate::sources::feed::{ApiKey, Feed};
-use crate::sources::{Addresses, feeds};
+use crate::sources::{Addresses, Keys, feeds};
 use crate::store::database::Mode;
 use crate::worker::node::Watched;
 
@@ -58,12 +58,17 @@ impl Demo {
             coinbase: address("coinbase")?,
             kraken: address("kraken")?,
             bitstamp: address("bitstamp")?,
+            cryptoquant: address("cryptoquant")?,
+            glassnode: address("glassnode")?,
         };
         let auth = Auth::Password { user: USER.to_owned(), password: ApiKey::new(PASSWORD.to_owned()) };
         let node = Node::new(address(NODE)?, auth, NODE_DEADLINE)?;
         let node = Watched { node, network: Network::Main, proof: Proof::Simulated };
+        // Of Coin Metrics the demo shows what is free, as most readers will see it.
+        let key = Some(ApiKey::new(SIMULATED_KEY.to_owned()));
+        let keys = Keys { coinmetrics: None, cryptoquant: key.clone(), glassnode: key };
         let faults = plan.faults.then(|| FaultPlan::new(seed));
-        Ok(Self { feeds: feeds(&addresses, None), node, upstreams, faults })
+        Ok(Self { feeds: feeds(&addresses, &keys), node, upstreams, faults })
     }
 
     /// The adapters, pointed at the simulated upstreams.

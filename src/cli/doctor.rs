@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::database;
 use crate::config::{DatabaseChoice, SourceArgs};
 use crate::domain::time::Timestamp;
-use crate::sources::bitcoin_core;
+use crate::sources::{NAMES, bitcoin_core};
 use crate::store::StoreError;
 use crate::store::database::{Mode, find_mode};
 use crate::store::doctor::{Facts, read_facts};
@@ -133,7 +133,9 @@ async fn check_sources(
         }
     };
     let states = list_feed_states(&mut *pool.acquire().await?).await?;
-    for entry in SCHEDULE {
+    // Without its key a source has no feeds that could fare well or badly: one line says so.
+    let without_key = |source: &str| sources.missing_key(source).filter(|_| !mode.is_simulated());
+    for entry in SCHEDULE.iter().filter(|entry| without_key(entry.source).is_none()) {
         let what = format!("{} {}", entry.source, entry.feed);
         let is_asked = asked.iter().any(|feed| feed.source() == entry.source);
         let state =
@@ -146,11 +148,15 @@ async fn check_sources(
         checks.push(Check { what, verdict, found });
     }
     check_node(mode, sources, &states, checks).await;
+    for (source, variable) in NAMES.iter().filter_map(|source| Some((*source, without_key(source)?))) {
+        let found = format!("no key; set {variable} to read it");
+        checks.push(Check { what: source.to_owned(), verdict: Verdict::Note, found });
+    }
     let is_failing = |state: &FeedState| state.state == State::Failing;
     if !states.is_empty() && states.iter().all(is_failing) {
         checks.push(Check::new("sources", false, "none answers; is there a network?".to_owned()));
     }
-    let key = if sources.coinmetrics_key().is_some() { "given" } else { "none: the community's metrics are read" };
+    let key = if sources.keys().coinmetrics.is_some() { "given" } else { "none: the community's metrics are read" };
     checks.push(Check::new("coinmetrics key", true, key.to_owned()));
     Ok(())
 }

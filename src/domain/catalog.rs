@@ -146,6 +146,9 @@ pub fn find_metric(slug: &str) -> Option<&'static Metric> {
 
 const ANY: (f64, f64) = (f64::MIN, f64::MAX);
 const ALL_COINS: (f64, f64) = (0.0, 21_000_000.0);
+/// Flows of miners step from day to day by any factor, and a largest step would shut out all that follows
+/// a quiet day. A twentieth of all coins in a day is no flow of miners but a change of unit.
+const FLOWS_OF_MINERS: (f64, f64) = (0.0, 1_000_000.0);
 
 const fn raw(
     slug: &'static str,
@@ -171,7 +174,8 @@ const fn raw(
 
 impl Metric {
     /// The factors are far above any day of 2010 to 2024 (price 1.9, hashrate and issuance 1.8 and 2.3
-    /// since 2013, 17.5 in the first year, difficulty 4.0) and far below a change of unit.
+    /// since 2013, 17.5 in the first year, difficulty 4.0) and far below a change of unit. The reserve of
+    /// miners has room for the first days of 2009, when it was a few blocks.
     const fn stepping(self, largest_step: f64) -> Self {
         Self { largest_step: Some(largest_step), ..self }
     }
@@ -311,29 +315,30 @@ pub const METRICS: &[Metric] = &[
         "miner_outflow_btc",
         "BTC",
         Kind::Flow,
-        ALL_COINS,
-        "Coins sent by miner addresses to outside the set, as the publisher clusters them; compare changes, not levels between publishers.",
+        FLOWS_OF_MINERS,
+        "Coins sent by miner addresses to outside the set. Publishers differ in who is a miner: Coin Metrics takes addresses within one hop of a coinbase (mostly miners, while no hop would be mostly pools), Glassnode and CryptoQuant take clusters of addresses that they label, and label anew. So levels are not comparable between sources; compare changes within one.",
     ),
     raw(
         "miner_inflow_btc",
         "BTC",
         Kind::Flow,
-        ALL_COINS,
-        "Coins received by miner addresses from outside the set, as the publisher clusters them.",
+        FLOWS_OF_MINERS,
+        "Coins received by miner addresses from outside the set: what they mine and what others send them. Who is a miner differs between sources as for miner_outflow_btc, so levels are not comparable.",
     ),
     raw(
         "miner_reserve_btc",
         "BTC",
         Kind::Stock,
         ALL_COINS,
-        "Balance of miner addresses at the end of the day, as the publisher clusters them.",
-    ),
+        "Balance of miner addresses at the end of the day. Who is a miner differs between sources as for miner_outflow_btc, so levels are not comparable, and a step within one may be a new label.",
+    )
+    .stepping(100.0),
     raw(
         "miner_to_exchange_btc",
         "BTC",
         Kind::Flow,
-        ALL_COINS,
-        "Coins sent from miner addresses to labelled exchange addresses: a lower bound by construction.",
+        FLOWS_OF_MINERS,
+        "Coins sent from miner addresses to labelled exchange addresses: a lower bound by construction, because not all exchange addresses are labelled. Who is a miner differs between sources as for miner_outflow_btc.",
     ),
     raw(
         "power_price_usd_per_mwh",

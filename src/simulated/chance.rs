@@ -19,6 +19,7 @@ pub(super) enum Stream {
     Fees = 4,
     Inflow = 5,
     Hours = 6,
+    Miners = 11,
 }
 
 /// What a draw without a stream is about. The number is part of the draw: changing one changes worlds.
@@ -43,6 +44,7 @@ pub(super) enum Topic {
     FaultSource = 17,
     Order = 18,
     HeaderLag = 19,
+    Labels = 31,
     Resting = 101,
     Rest = 102,
     Swept = 103,

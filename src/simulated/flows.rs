@@ -1,4 +1,4 @@
-//! Fees and exchange inflow of the simulated world: lognormal, with a week in them.
+//! Fees, exchange inflow and flows of miners of the simulated world: lognormal, with a week in them.
 
 use std::ops::Range;
 
@@ -87,6 +87,71 @@ impl Inflow {
     }
 }
 
+/// What all miners hold when the world begins, in BTC.
+const FIRST_RESERVE_BTC: f64 = 1_800_000.0;
+
+/// Coins that miners send about on a day without selling them, in BTC: they come in as they go out. At full
+/// pressure more by a factor of `exp(0.5)`, about 1.6.
+const USUAL_CHURN_BTC: f64 = 4_000.0;
+const CHURN_UNDER_PRESSURE: f64 = 0.5;
+
+/// Of what miners earn they sell a little less than all while they are calm; at full pressure more by a
+/// factor of `exp(1.4)`, about 4.
+const USUAL_SOLD_SHARE: f64 = 0.95;
+const SOLD_UNDER_PRESSURE: f64 = 1.4;
+const SOLD_MEMORY: f64 = 0.5;
+const SOLD_SPREAD: f64 = 0.12;
+
+/// The share of what is sold that goes to labelled exchanges, least and most.
+const TO_EXCHANGES: (f64, f64) = (0.45, 0.65);
+
+/// What miners hold, receive and send on the simulated days, in order.
+#[derive(Debug, Clone)]
+pub(super) struct Miners {
+    chance: Chance,
+    log_distance: f64,
+    /// From 0 (none) to 1.
+    pressure: f64,
+    reserve_satoshi: u64,
+}
+
+/// A day of miners, in satoshi. `reserve` is that of the day before and `inflow` less `outflow`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MinersDay {
+    pub(super) inflow: u64,
+    pub(super) outflow: u64,
+    /// Part of the outflow.
+    pub(super) to_exchanges: u64,
+    pub(super) reserve: u64,
+}
+
+impl Miners {
+    pub(super) fn begin(seed: u64) -> Self {
+        let chance = Chance::new(seed, Stream::Miners);
+        Self { chance, log_distance: 0.0, pressure: 0.0, reserve_satoshi: whole_satoshi(FIRST_RESERVE_BTC) }
+    }
+
+    /// The next day, on which they earned so much.
+    pub(super) fn next(&mut self, day: Day, earned_satoshi: u64, under_stress: bool) -> MinersDay {
+        self.log_distance = SOLD_MEMORY * self.log_distance + SOLD_SPREAD * self.chance.normal();
+        self.pressure +=
+            if under_stress { PRESSURE_RISE * (1.0 - self.pressure) } else { -PRESSURE_FADE * self.pressure };
+        let moved = (self.log_distance + week_in_inflow(day)).exp();
+        let churn = whole_satoshi(USUAL_CHURN_BTC * moved * (CHURN_UNDER_PRESSURE * self.pressure).exp());
+        let sold = USUAL_SOLD_SHARE * moved * (SOLD_UNDER_PRESSURE * self.pressure).exp();
+        let sold = scaled(earned_satoshi, sold).min(self.reserve_satoshi);
+        let to_exchanges = scaled(sold, self.chance.between(TO_EXCHANGES.0, TO_EXCHANGES.1));
+        self.reserve_satoshi = self.reserve_satoshi + earned_satoshi - sold;
+        let (inflow, outflow) = (churn + earned_satoshi, churn + sold);
+        MinersDay { inflow, outflow, to_exchanges, reserve: self.reserve_satoshi }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "all coins there can be are 2.1e15 satoshi, under 2^53")]
+fn scaled(satoshi: u64, factor: f64) -> u64 {
+    whole_satoshi(satoshi as f64 / SATOSHI_PER_BTC * factor)
+}
+
 /// Logarithmic weekday effect on fees: less bidding at weekends.
 fn week_in_fees(day: Day) -> f64 {
     match weekday(day) {
@@ -164,7 +229,27 @@ mod tests {
         let (calm, stress) = (mean_of_30_days(false), mean_of_30_days(true));
         mean_of_30_days(false);
         let later = mean_of_30_days(false);
-        assert!(stress * 2 > calm * 3, "{calm} then {stress}");
+        assert!(stress * 3 > calm * 4, "{calm} then {stress}");
         assert!(later * 5 < calm * 6, "{calm} then {later}");
+    }
+
+    #[test]
+    fn miners_sell_their_reserve_under_stress_and_every_satoshi_is_accounted_for() {
+        let day = Day::parse("2024-03-04").unwrap();
+        let mut miners = Miners::begin(1);
+        let mut reserve = miners.reserve_satoshi;
+        let mut outflow_of_30_days = |under_stress| {
+            let mut total = 0;
+            for _ in 0..30 {
+                let lived = miners.next(day, 45_000_000_000, under_stress);
+                assert_eq!(lived.reserve + lived.outflow, reserve + lived.inflow);
+                assert!(lived.to_exchanges < lived.outflow);
+                reserve = lived.reserve;
+                total += lived.outflow;
+            }
+            total
+        };
+        let (calm, stress) = (outflow_of_30_days(false), outflow_of_30_days(true));
+        assert!(stress * 2 > calm * 3, "{calm} then {stress}");
     }
 }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::blocks::Blocks;
 use super::chain::{Chain, HALVING_HEIGHT, HASHES_PER_DIFFICULTY, MinedDay, SATOSHI_PER_BTC};
 use super::fleet::Fleet;
-use super::flows::{Fees, Inflow};
+use super::flows::{Fees, Inflow, Miners, MinersDay};
 use super::market::Market;
 use super::prices::Prices;
 use crate::domain::time::{Day, Timestamp};
@@ -61,6 +61,12 @@ pub struct WorldDay {
     pub supply_btc: f64,
     /// Coins sent to exchanges by any sender.
     pub exchange_inflow_btc: f64,
+    /// Coins that miners received, sent, and sent to exchanges, and what they hold at the end of the day.
+    /// Each publisher knows a part of them only.
+    pub miner_inflow_btc: f64,
+    pub miner_outflow_btc: f64,
+    pub miner_to_exchange_btc: f64,
+    pub miner_reserve_btc: f64,
     /// Height of the last block of the day.
     pub height: u32,
 }
@@ -136,13 +142,15 @@ struct Industry {
     fleet: Fleet,
     fees: Fees,
     inflow: Inflow,
+    miners: Miners,
 }
 
 impl Industry {
     fn begin(seed: u64, first_day: Day, stress: Range<i32>) -> Self {
         let chain = Chain::begin(seed);
         let fleet = Fleet::begin(seed, chain.balanced_hashrate_h_per_s());
-        Self { first_day, stress, chain, fleet, fees: Fees::begin(seed), inflow: Inflow::begin(seed) }
+        let (fees, inflow, miners) = (Fees::begin(seed), Inflow::begin(seed), Miners::begin(seed));
+        Self { first_day, stress, chain, fleet, fees, inflow, miners }
     }
 
     /// The next day; the industry remembers what it paid.
@@ -151,15 +159,24 @@ impl Industry {
         let hashrate = self.fleet.next_hashrate_h_per_s();
         let mined = self.chain.mine_day(day_number.unsigned_abs(), hashrate);
         let fees_satoshi = self.fees.next_satoshi(day_number, day, mined.block_count);
-        let inflow_satoshi = self.inflow.next_satoshi(day, self.stress.contains(&day_number));
-        let lived = published_day(day, price_usd, mined, fees_satoshi, inflow_satoshi);
+        let under_stress = self.stress.contains(&day_number);
+        let inflow_satoshi = self.inflow.next_satoshi(day, under_stress);
+        let miners = self.miners.next(day, mined.issuance_satoshi + fees_satoshi, under_stress);
+        let lived = published_day(day, price_usd, mined, fees_satoshi, inflow_satoshi, miners);
         self.fleet.remember(lived.hashprice_usd_per_ph_day());
         lived
     }
 }
 
 /// A day as a publisher would round it.
-fn published_day(day: Day, price_usd: f64, mined: MinedDay, fees_satoshi: u64, inflow_satoshi: u64) -> WorldDay {
+fn published_day(
+    day: Day,
+    price_usd: f64,
+    mined: MinedDay,
+    fees_satoshi: u64,
+    inflow_satoshi: u64,
+    miners: MinersDay,
+) -> WorldDay {
     let difficulty = round_significant(mined.difficulty, DIFFICULTY_DIGITS);
     let hashes = f64::from(mined.block_count) * difficulty * HASHES_PER_DIFFICULTY;
     WorldDay {
@@ -172,6 +189,10 @@ fn published_day(day: Day, price_usd: f64, mined: MinedDay, fees_satoshi: u64, i
         fees_btc: btc(fees_satoshi),
         supply_btc: btc(mined.supply_satoshi),
         exchange_inflow_btc: btc(inflow_satoshi),
+        miner_inflow_btc: btc(miners.inflow),
+        miner_outflow_btc: btc(miners.outflow),
+        miner_to_exchange_btc: btc(miners.to_exchanges),
+        miner_reserve_btc: btc(miners.reserve),
         height: mined.height,
     }
 }
@@ -402,6 +423,18 @@ mod tests {
     }
 
     #[test]
+    fn miners_send_more_and_hold_less_under_stress() {
+        for world in worlds() {
+            let (first, last) = world.stress;
+            let outflow = |days: &[WorldDay]| mean(days.iter().map(|day| day.miner_outflow_btc));
+            let before = world.between(first.plus(-42), first.plus(-1));
+            let during = world.between(first.plus(7), last);
+            assert!(outflow(during) > 1.25 * outflow(before), "seed {}", world.seed);
+            assert!(during.last().unwrap().miner_reserve_btc < before.last().unwrap().miner_reserve_btc);
+        }
+    }
+
+    #[test]
     fn fees_are_lower_at_weekends() {
         let world = World::generate(5, anchor());
         let fees = |wanted: fn(i32) -> bool| {
@@ -426,6 +459,10 @@ mod tests {
                 assert!((2.0..200.0).contains(&day.fees_btc), "{context}");
                 assert!((19_000_000.0..21_000_000.0).contains(&day.supply_btc), "{context}");
                 assert!((10_000.0..150_000.0).contains(&day.exchange_inflow_btc), "{context}");
+                assert!((1_000.0..40_000.0).contains(&day.miner_outflow_btc), "{context}");
+                assert!((1_000.0..40_000.0).contains(&day.miner_inflow_btc), "{context}");
+                assert!((1.0..day.miner_outflow_btc).contains(&day.miner_to_exchange_btc), "{context}");
+                assert!((1_500_000.0..2_000_000.0).contains(&day.miner_reserve_btc), "{context}");
                 let hashprice = day.hashprice_usd_per_ph_day();
                 assert!((22.0..150.0).contains(&hashprice), "{hashprice} {context}");
             }

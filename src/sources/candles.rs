@@ -127,7 +127,7 @@ fn begin(text: &Text, length: Span) -> Result<Timestamp, Refused> {
 pub(super) mod tests {
     use super::*;
 
-    fn at(text: &str) -> Timestamp {
+    pub fn at(text: &str) -> Timestamp {
         Timestamp::parse(text).unwrap()
     }
 

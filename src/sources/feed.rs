@@ -21,8 +21,26 @@ pub struct Window {
 pub struct Ask {
     /// Without secrets: it is logged and stored.
     pub address: Url,
-    /// Name and value of a query parameter that only the wire sees.
-    pub secret: Option<(&'static str, ApiKey)>,
+    /// What only the wire sees.
+    pub secret: Option<Secret>,
+}
+
+/// A key, and where in the request it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    pub place: SecretPlace,
+    pub key: ApiKey,
+}
+
+/// Where a source looks for its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretPlace {
+    /// The query parameter of this name.
+    Parameter(&'static str),
+    /// The header of this name, in small letters.
+    Header(&'static str),
+    /// The header `Authorization`, behind the word `Bearer`.
+    Bearer,
 }
 
 /// A key to a source's API. It does not print.
@@ -39,6 +57,12 @@ impl ApiKey {
     pub(super) fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// Whether the key can stand in a header: printable ASCII without blanks.
+    #[must_use]
+    pub fn fits_a_header(&self) -> bool {
+        self.0.bytes().all(|byte| byte.is_ascii_graphic())
+    }
 }
 
 impl std::fmt::Debug for ApiKey {
@@ -51,6 +75,12 @@ impl Ask {
     #[must_use]
     pub const fn open(address: Url) -> Self {
         Self { address, secret: None }
+    }
+
+    /// A request with a key.
+    #[must_use]
+    pub const fn keyed(address: Url, place: SecretPlace, key: ApiKey) -> Self {
+        Self { address, secret: Some(Secret { place, key }) }
     }
 }
 

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use chrono::DateTime;
-use http::header::{ACCEPT, CONTENT_TYPE, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, ClientBuilder, Response};
 use url::Url;
 
-use super::feed::{Answer, Ask};
+use super::feed::{Answer, Ask, Secret, SecretPlace};
 use super::text::{cut, message_of};
 
 /// How the client introduces itself.
@@ -181,6 +183,14 @@ impl Http {
 
     async fn exchange(&self, ask: &Ask, validators: Option<&Validators>) -> Result<Fetched, FetchError> {
         let mut request = self.client.get(wire_address(ask)).header(ACCEPT, "application/json");
+        if let Some((name, text)) = secret_header(ask) {
+            let mut value = HeaderValue::try_from(text).map_err(|_| FetchError::Unreachable {
+                address: ask.address.to_string(),
+                why: "the key cannot stand in a header".to_owned(),
+            })?;
+            value.set_sensitive(true);
+            request = request.header(name, value);
+        }
         for (name, value) in validators.into_iter().flat_map(Validators::headers) {
             request = request.header(name, value);
         }
@@ -278,10 +288,20 @@ fn follow(attempt: Attempt<'_>, limit: usize) -> reqwest::redirect::Action {
 /// The address with the secret: for the wire only.
 fn wire_address(ask: &Ask) -> Url {
     let mut address = ask.address.clone();
-    if let Some((name, secret)) = &ask.secret {
-        address.query_pairs_mut().append_pair(name, secret.reveal());
+    if let Some(Secret { place: SecretPlace::Parameter(name), key }) = &ask.secret {
+        address.query_pairs_mut().append_pair(name, key.reveal());
     }
     address
+}
+
+/// The header with the secret: for the wire only.
+fn secret_header(ask: &Ask) -> Option<(HeaderName, String)> {
+    let Secret { place, key } = ask.secret.as_ref()?;
+    match place {
+        SecretPlace::Parameter(_) => None,
+        SecretPlace::Header(name) => Some((HeaderName::from_static(name), key.reveal().to_owned())),
+        SecretPlace::Bearer => Some((AUTHORIZATION, format!("Bearer {}", key.reveal()))),
+    }
 }
 
 /// What an answer without success means.
@@ -332,9 +352,10 @@ fn is_markup(content_type: &str) -> bool {
 
 /// The body with every occurrence of the secret replaced, as it is and as it stands in addresses.
 fn without_secret(ask: &Ask, body: Bytes) -> Bytes {
-    let Some((_, secret)) = ask.secret.as_ref().filter(|(_, secret)| !secret.reveal().is_empty()) else { return body };
-    let encoded: String = form_urlencoded::byte_serialize(secret.reveal().as_bytes()).collect();
-    let once = replaced(&body, secret.reveal().as_bytes());
+    let secret = ask.secret.as_ref().map(|secret| secret.key.reveal());
+    let Some(secret) = secret.filter(|secret| !secret.is_empty()) else { return body };
+    let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let once = replaced(&body, secret.as_bytes());
     replaced(&once, encoded.as_bytes()).into()
 }
 
@@ -570,7 +591,7 @@ mod tests {
             "200 OK\r\nContent-Length: 999",
         ] {
             let (address, server) = serve(vec![(answer(head, body), Then::Close)]).await;
-            let ask = Ask { address, secret: Some(("api_key", ApiKey::new(key.to_owned()))) };
+            let ask = Ask::keyed(address, SecretPlace::Parameter("api_key"), ApiKey::new(key.to_owned()));
             let fetched = http().fetch(&ask, None).await;
             let request = server.await.unwrap().remove(0);
             assert!(request.starts_with("GET /v1/there?a=1&api_key=hunter2%2F%C3%A4 "), "{request}");
@@ -584,5 +605,31 @@ mod tests {
                 Err(error) => assert!(!error.to_string().contains("hunter2"), "{error}"),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_secret_in_a_header_is_seen_by_the_wire_alone() {
+        for (place, line) in [
+            (SecretPlace::Bearer, "\r\nauthorization: Bearer hunter2\r\n"),
+            (SecretPlace::Header("x-api-key"), "\r\nx-api-key: hunter2\r\n"),
+        ] {
+            for head in ["200 OK", "401 X", "500 X"] {
+                let (address, server) = serve(vec![(answer(head, br#"{"error":"hunter2"}"#), Then::Close)]).await;
+                let ask = Ask::keyed(address, place, ApiKey::new("hunter2".to_owned()));
+                let fetched = http().fetch(&ask, None).await;
+                let request = server.await.unwrap().remove(0);
+                assert!(request.starts_with("GET /v1/there?a=1 HTTP") && request.contains(line), "{request}");
+                assert!(!format!("{ask:?} {fetched:?}").contains("hunter2"), "{fetched:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_no_header_can_hold_is_never_shown() {
+        let key = ApiKey::new("hunter2\n".to_owned());
+        assert!(!key.fits_a_header());
+        let ask = Ask::keyed(Url::parse("http://127.0.0.1:1/").unwrap(), SecretPlace::Bearer, key);
+        let error = http().fetch(&ask, None).await.unwrap_err();
+        assert!(error.code() == "unreachable" && !error.to_string().contains("hunter2"), "{error}");
     }
 }

@@ -9,8 +9,10 @@ pub mod bitstamp;
 pub mod candles;
 pub mod coinbase;
 pub mod coinmetrics;
+pub mod cryptoquant;
 pub mod facts;
 pub mod feed;
+pub mod glassnode;
 pub mod http;
 pub mod kraken;
 pub mod mempool;
@@ -36,7 +38,23 @@ pub struct Addresses {
     pub coinbase: Url,
     pub kraken: Url,
     pub bitstamp: Url,
+    pub cryptoquant: Url,
+    pub glassnode: Url,
 }
+
+/// Keys to the sources that take one.
+#[derive(Debug, Clone, Default)]
+pub struct Keys {
+    /// Without one, Coin Metrics is read as far as it is free.
+    pub coinmetrics: Option<ApiKey>,
+    /// Without one, CryptoQuant is not read.
+    pub cryptoquant: Option<ApiKey>,
+    /// Without one, Glassnode is not read.
+    pub glassnode: Option<ApiKey>,
+}
+
+/// The live sources by name, those that want a key included.
+pub const NAMES: [&str; 7] = ["bitstamp", "coinbase", "coinmetrics", "cryptoquant", "glassnode", "kraken", "mempool"];
 
 impl Default for Addresses {
     fn default() -> Self {
@@ -46,15 +64,17 @@ impl Default for Addresses {
             coinbase: constant("https://api.exchange.coinbase.com"),
             kraken: constant("https://api.kraken.com"),
             bitstamp: constant("https://www.bitstamp.net"),
+            cryptoquant: constant("https://api.cryptoquant.com/v1"),
+            glassnode: constant("https://api.glassnode.com"),
         }
     }
 }
 
-/// Every feed of every live source, always in the same order: sources by name, within a source the
-/// longer periods first.
+/// Every feed of every live source whose key, if it wants one, is there; always in the same order:
+/// sources by name, within a source the longer periods first.
 #[must_use]
-pub fn feeds(addresses: &Addresses, coinmetrics_key: Option<ApiKey>) -> Vec<Arc<dyn Feed>> {
-    let community = if coinmetrics_key.is_some() {
+pub fn feeds(addresses: &Addresses, keys: &Keys) -> Vec<Arc<dyn Feed>> {
+    let community = if keys.coinmetrics.is_some() {
         "https://api.coinmetrics.io/v4"
     } else {
         "https://community-api.coinmetrics.io/v4"
@@ -67,7 +87,13 @@ pub fn feeds(addresses: &Addresses, coinmetrics_key: Option<ApiKey>) -> Vec<Arc<
     for resolution in [Resolution::Day, Resolution::Hour] {
         feeds.push(Arc::new(coinbase::Candles::new(addresses.coinbase.clone(), resolution)));
     }
-    feeds.push(Arc::new(coinmetrics::Days::new(coinmetrics, coinmetrics_key)));
+    feeds.push(Arc::new(coinmetrics::Days::new(coinmetrics, keys.coinmetrics.clone())));
+    for (key, flow) in keys.cryptoquant.iter().flat_map(|key| cryptoquant::wire::FLOWS.map(|flow| (key, flow))) {
+        feeds.push(Arc::new(cryptoquant::Days::new(addresses.cryptoquant.clone(), key.clone(), flow)));
+    }
+    for (key, series) in keys.glassnode.iter().flat_map(|key| glassnode::wire::METRICS.map(|series| (key, series))) {
+        feeds.push(Arc::new(glassnode::Days::new(addresses.glassnode.clone(), key.clone(), series)));
+    }
     for resolution in [Resolution::Day, Resolution::Hour] {
         feeds.push(Arc::new(kraken::Candles::new(addresses.kraken.clone(), resolution)));
     }
@@ -156,13 +182,19 @@ pub fn parse_decimal(text: &str, power_of_ten: i32) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// The same key for every source that takes one.
+    pub(crate) fn every_key(key: &str) -> Keys {
+        let key = Some(ApiKey::new(key.to_owned()));
+        Keys { coinmetrics: key.clone(), cryptoquant: key.clone(), glassnode: key }
+    }
 
     #[test]
     fn feeds_have_a_stable_order_and_names_of_their_own() {
-        let names = |key| -> Vec<String> {
-            let feeds = feeds(&Addresses::default(), key);
+        let names = |keys: &Keys| -> Vec<String> {
+            let feeds = feeds(&Addresses::default(), keys);
             feeds.iter().map(|feed| format!("{}/{}", feed.source(), feed.name())).collect()
         };
         let expected = [
@@ -171,18 +203,29 @@ mod tests {
             "coinbase/days",
             "coinbase/hours",
             "coinmetrics/days",
+            "cryptoquant/reserve",
+            "cryptoquant/inflow",
+            "cryptoquant/outflow",
+            "cryptoquant/miner-to-exchange",
+            "glassnode/balance",
+            "glassnode/inflow",
+            "glassnode/outflow",
             "kraken/days",
             "kraken/hours",
             "mempool/days",
             "mempool/tip",
         ];
-        assert_eq!(names(None), expected);
-        assert_eq!(names(Some(ApiKey::new("k".to_owned()))), expected);
+        assert_eq!(names(&every_key("k")), expected);
+        let keyless = expected.iter().filter(|name| !name.starts_with("cryptoquant") && !name.starts_with("glassnode"));
+        assert_eq!(names(&Keys::default()), keyless.copied().collect::<Vec<_>>());
+        let mut sources: Vec<&str> = expected.iter().filter_map(|name| name.split('/').next()).collect();
+        sources.dedup();
+        assert_eq!(sources, NAMES);
     }
 
     #[test]
     fn a_key_does_not_print() {
-        let feeds = feeds(&Addresses::default(), Some(ApiKey::new("hunter2".to_owned())));
+        let feeds = feeds(&Addresses::default(), &every_key("hunter2"));
         assert!(!format!("{feeds:?}").contains("hunter2"));
     }
 

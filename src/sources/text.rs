@@ -85,7 +85,7 @@ pub fn message_of(body: &[u8]) -> Option<String> {
 }
 
 /// `{"error":{"message":…}}`, `{"error":"…"}`, `{"error":["…"]}`, `{"message":…}`,
-/// `{"errors":[{"message":…}]}`.
+/// `{"errors":[{"message":…}]}`, `{"status":{"message":…}}`.
 fn message_in(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -94,7 +94,7 @@ fn message_in(value: &Value) -> Option<String> {
             (!said.is_empty()).then(|| said.join("; "))
         }
         Value::Object(fields) => {
-            ["error", "message", "errors", "reason"].iter().find_map(|name| message_in(fields.get(*name)?))
+            ["error", "message", "errors", "reason", "status"].iter().find_map(|name| message_in(fields.get(*name)?))
         }
         _ => None,
     }
@@ -140,6 +140,7 @@ mod tests {
         assert_eq!(said(r#"{"error":"no such block"}"#).as_deref(), Some("no such block"));
         assert_eq!(said(r#"{"error":["A","B"]}"#).as_deref(), Some("A; B"));
         assert_eq!(said(r#"{"message":"NotFound"}"#).as_deref(), Some("NotFound"));
+        assert_eq!(said(r#"{"status":{"code":401,"message":"unauthorized"}}"#).as_deref(), Some("unauthorized"));
         assert_eq!(said("plain words").as_deref(), Some("plain words"));
         assert_eq!(said(&"x".repeat(900)).unwrap().len(), 200);
         assert_eq!((said("<html>x</html>"), said("{}"), said(" ")), (None, None, None));

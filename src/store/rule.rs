@@ -55,23 +55,42 @@ impl From<SourcesBody> for SourceRules {
 }
 
 /// The rules of this release. Prices: exchanges, whose day ends with the bar, before files that come
-/// a day later. The chain: the own node, which checked it; then who shows a day within the hour before who reviews it for a day.
+/// a day later. The chain: the own node, which checked it, then who shows a day within the hour before who
+/// reviews it for a day. Flows of miners: who may have values that never change, then who derives its set of miners from the chain by
+/// a published rule, then who renews its labels every week.
+///
+/// Glassnode computes the days of miners from midnight to 03:00 UTC and takes up to two hours for it.
+/// CryptoQuant does not say when a day is out, so the usual day of vendors is taken: a first value that
+/// is said to be known too late misleads nobody.
 #[must_use]
 pub fn shipped_source_rules() -> SourceRules {
     let lag = |source: &str, lag: Span| LagRule { source: Some(source.to_owned()), metric: None, lag };
     SourceRules {
-        priority: ["bitcoin-core", "mempool", "coinbase", "kraken", "bitstamp", "coinmetrics"]
-            .map(str::to_owned)
-            .to_vec(),
+        priority: [
+            "bitcoin-core",
+            "mempool",
+            "coinbase",
+            "kraken",
+            "bitstamp",
+            "glassnode",
+            "coinmetrics",
+            "cryptoquant",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         lags: vec![
             lag("bitcoin-core", Span::HOUR),
             lag("mempool", Span::HOUR),
             lag("coinbase", Span::ZERO),
             lag("kraken", Span::ZERO),
             lag("bitstamp", Span::ZERO),
+            lag("glassnode", Span::HOUR.times(5)),
+            lag("cryptoquant", Span::DAY),
             LagRule { source: None, metric: None, lag: Span::DAY },
         ],
-        restating: vec!["coinmetrics".to_owned()],
+        // Glassnode's point-in-time variants are not restated, but a series may hold values of before there
+        // was one.
+        restating: ["coinmetrics", "cryptoquant", "glassnode"].map(str::to_owned).to_vec(),
     }
 }
 

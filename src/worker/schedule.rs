@@ -25,6 +25,36 @@ pub struct Entry {
 
 const DAYS_OF_HISTORY: Span = Span::DAY.times(20 * 366);
 
+/// A day of Glassnode: two requests, the list of metrics and one of them.
+const fn glassnode(feed: &'static str, why: &'static str) -> Entry {
+    Entry {
+        source: "glassnode",
+        feed,
+        every: Span::MINUTE.times(30),
+        first_reach: DAYS_OF_HISTORY,
+        overlap: Span::DAY.times(30),
+        shows: None,
+        backfill_step: Span::DAY.times(5_000),
+        keep_raw: None,
+        why,
+    }
+}
+
+/// A day of CryptoQuant: one request.
+const fn cryptoquant(feed: &'static str, why: &'static str) -> Entry {
+    Entry {
+        source: "cryptoquant",
+        feed,
+        every: Span::HOUR,
+        first_reach: DAYS_OF_HISTORY,
+        overlap: Span::DAY.times(90),
+        shows: None,
+        backfill_step: Span::DAY.times(5_000),
+        keep_raw: None,
+        why,
+    }
+}
+
 /// Every feed that a worker reads, grouped by source: the feeds of a source take turns, so that its
 /// rate limit is kept by construction.
 pub const SCHEDULE: &[Entry] = &[
@@ -127,6 +157,19 @@ pub const SCHEDULE: &[Entry] = &[
         keep_raw: None,
         why: "a day's close is known at midnight",
     },
+    glassnode(
+        "outflow",
+        "a day of miners appears between midnight and 05:00 UTC, and changes in the weeks after as clusters are found; two requests of 600 allowed a minute, or of 30 with a small plan",
+    ),
+    glassnode("inflow", "as its outflow"),
+    glassnode("balance", "as its outflow; the balance is that of the day's end"),
+    cryptoquant(
+        "outflow",
+        "it is not said when a day appears; labels are renewed every Tuesday and all history with them, of which the last 90 days are read again, and the rest by `backfill`; the limit depends on the plan and is not published, so four requests an hour for all feeds",
+    ),
+    cryptoquant("inflow", "as its outflow"),
+    cryptoquant("reserve", "as its outflow"),
+    cryptoquant("miner-to-exchange", "as its outflow; labels of exchanges are renewed too"),
 ];
 
 /// The entry of a feed; `None` for a feed that no worker reads.
@@ -140,6 +183,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::sources::tests::every_key;
     use crate::sources::{Addresses, feeds};
 
     #[test]
@@ -148,7 +192,7 @@ mod tests {
         let unique: BTreeSet<_> = listed.iter().copied().collect();
         assert_eq!(unique.len(), listed.len());
         let built: BTreeSet<_> =
-            feeds(&Addresses::default(), None).iter().map(|feed| (feed.source(), feed.name())).collect();
+            feeds(&Addresses::default(), &every_key("k")).iter().map(|feed| (feed.source(), feed.name())).collect();
         assert_eq!(unique, built);
     }
 

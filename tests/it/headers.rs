@@ -10,7 +10,7 @@ use miner_signals::domain::chain::{Header, HeaderLog};
 use miner_signals::domain::observation::Moment;
 use miner_signals::domain::retarget::RetargetState;
 use miner_signals::domain::time::{Span, Timestamp};
-use miner_signals::sources::{Addresses, feeds};
+use miner_signals::sources::{Addresses, Keys, feeds};
 use miner_signals::store::feed_state::State as FeedState;
 use miner_signals::store::stored::Stored;
 use miner_signals::worker::poll::Outcome;
@@ -210,7 +210,8 @@ impl Scripted {
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         let mut around = Surroundings::frozen(database.pool.clone());
-        around.feeds = feeds(&Addresses { mempool: address.parse().unwrap(), ..Addresses::default() }, None);
+        around.feeds =
+            feeds(&Addresses { mempool: address.parse().unwrap(), ..Addresses::default() }, &Keys::default());
         Self { branch, around }
     }
 

@@ -26,4 +26,5 @@ mod spot;
 mod sql;
 mod tidy;
 mod upstream;
+mod vendors;
 mod worker;

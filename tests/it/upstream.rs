@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use miner_signals::clock::Clock;
 use miner_signals::domain::time::Span;
+use miner_signals::simulated::upstreams::SIMULATED_KEY;
 use miner_signals::simulated::{Misbehaviour, Upstreams, World};
-use miner_signals::sources::feed::Feed;
+use miner_signals::sources::feed::{ApiKey, Feed};
 use miner_signals::sources::http::{Http, Limits};
-use miner_signals::sources::{Addresses, feeds};
+use miner_signals::sources::{Addresses, Keys, feeds};
 use miner_signals::worker::by_source;
 use miner_signals::worker::poll::{Deps, Outcome, Report, run_once};
 use miner_signals::worker::schedule::SCHEDULE;
@@ -58,7 +59,11 @@ impl Surroundings {
             coinbase: address("coinbase"),
             kraken: address("kraken"),
             bitstamp: address("bitstamp"),
+            cryptoquant: address("cryptoquant"),
+            glassnode: address("glassnode"),
         };
+        let key = Some(ApiKey::new(SIMULATED_KEY.to_owned()));
+        let keys = Keys { coinmetrics: None, cryptoquant: key.clone(), glassnode: key };
         let deps = Deps {
             pool,
             http: Http::new(None, Limits { deadline: DEADLINE, ..Limits::default() }).unwrap(),
@@ -66,7 +71,7 @@ impl Surroundings {
             holder: "test".to_owned(),
             lease: Duration::from_mins(1),
         };
-        Self { feeds: feeds(&addresses, None), upstreams, deps, stop: CancellationToken::new() }
+        Self { feeds: feeds(&addresses, &keys), upstreams, deps, stop: CancellationToken::new() }
     }
 
     /// Runs one feed, which must be due.

@@ -1,5 +1,7 @@
 //! What a request asks and what an endpoint replies, before transport faults.
 
+use axum::http::HeaderMap;
+
 use super::misbehaviour::Misbehaviour;
 use crate::domain::time::Timestamp;
 use crate::simulated::world::World;
@@ -15,6 +17,7 @@ pub(super) struct Asked<'a> {
     /// `http://127.0.0.1:PORT/SOURCE`
     pub(super) base: &'a str,
     pub(super) has_user_agent: bool,
+    pub(super) headers: &'a HeaderMap,
     pub(super) misbehaviour: Option<Misbehaviour>,
 }
 
@@ -22,6 +25,11 @@ impl Asked<'_> {
     /// The first value of a parameter.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A header that is text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// A whole number, or `default` if the parameter is absent; `None` if it is something else.

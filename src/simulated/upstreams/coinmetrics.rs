@@ -1,4 +1,5 @@
-//! The community API of Coin Metrics: `/catalog-v2/asset-metrics` and `/timeseries/asset-metrics`.
+//! The API of Coin Metrics: `/catalog-v2/asset-metrics` and `/timeseries/asset-metrics`; without a key
+//! that of the community, with one all of it.
 //!
 //! A day appears between five minutes and two hours after its end; issuance and exchange inflow may be
 //! null at first, and on some days one value is corrected hours later.
@@ -6,8 +7,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::SIMULATED_KEY;
 use super::answer::{Asked, Reply};
-use super::table::{Cell, Row, Shape, Table, TimeForm, ValueForm, nanosecond_time};
+use super::table::{Cell, Row, Shape, Table, TimeForm, ValueForm, coins, nanosecond_time};
 use crate::domain::time::{Day, Span, Timestamp};
 use crate::simulated::blocks::epoch_seconds;
 use crate::simulated::chance::{Topic, either_way, share, whole_below};
@@ -28,8 +30,13 @@ const fn community(name: &'static str, value: fn(&WorldDay) -> f64) -> Metric {
     Metric { name, status: None, community: true, each_block: false, value }
 }
 
-/// In the order of the alphabet, as they are answered. Professional ones are in the catalog only.
-const METRICS: [Metric; 10] = [
+/// What the set within one hop of miners has of what all miners have: flows are wider, because coins that
+/// go from pools to exchanges pass through it.
+const ONE_HOP_FLOWS: f64 = 1.35;
+const ONE_HOP_SUPPLY: f64 = 1.02;
+
+/// In the order of the alphabet, as they are answered. Professional ones need a key.
+const METRICS: [Metric; 12] = [
     Metric { each_block: true, ..community("BlkCnt", |day| f64::from(day.block_count)) },
     Metric { community: false, ..community("DiffMean", |day| day.difficulty) },
     Metric { each_block: true, ..community("FeeTotNtv", |day| day.fees_btc) },
@@ -37,12 +44,23 @@ const METRICS: [Metric; 10] = [
         status: Some(("FlowInExNtv-status", "FlowInExNtv-status-time")),
         ..community("FlowInExNtv", |day| day.exchange_inflow_btc)
     },
-    Metric { community: false, ..community("FlowMinerOut1HopAllNtv", |day| day.issuance_btc) },
+    Metric {
+        community: false,
+        ..community("FlowMinerIn1HopAllNtv", |day| coins(ONE_HOP_FLOWS * day.miner_inflow_btc))
+    },
+    Metric {
+        community: false,
+        ..community("FlowMinerOut1HopAllNtv", |day| coins(ONE_HOP_FLOWS * day.miner_outflow_btc))
+    },
     community("HashRate", |day| round_significant(day.hashrate_h_per_s / HASHES_PER_TERAHASH, 10)),
     community("IssTotNtv", |day| day.issuance_btc),
     community("IssTotUSD", |day| round_significant(day.issuance_btc * day.price_usd, 12)),
     community("PriceUSD", |day| day.price_usd),
     community("SplyCur", |day| day.supply_btc),
+    Metric {
+        community: false,
+        ..community("SplyMiner1HopAllNtv", |day| coins(ONE_HOP_SUPPLY * day.miner_reserve_btc))
+    },
 ];
 
 const HASHES_PER_TERAHASH: f64 = 1e12;
@@ -67,11 +85,11 @@ const DEFAULT_PAGE_SIZE: i64 = 100;
 const LARGEST_PAGE_SIZE: i64 = 10_000;
 
 pub(super) fn answer(asked: &Asked<'_>) -> Reply {
-    let answered = match asked.path {
+    let answered = check_key(asked).and_then(|has_key| match asked.path {
         "/catalog-v2/asset-metrics" => catalog(asked),
-        "/timeseries/asset-metrics" => timeseries(asked),
+        "/timeseries/asset-metrics" => timeseries(asked, has_key),
         _ => Err(Refusal { status: 404, kind: "not_found", message: "Not found.".into() }),
-    };
+    });
     let reply = answered.unwrap_or_else(|refusal| {
         let message = serde_json::Value::from(refusal.message);
         let body = format!(r#"{{"error":{{"type":"{}","message":{message}}}}}"#, refusal.kind);
@@ -89,6 +107,18 @@ struct Refusal {
 fn bad_parameter(name: &str, value: &str) -> Refusal {
     let message = format!("Bad parameter '{name}'. Value '{value}' is not supported.");
     Refusal { status: 400, kind: "bad_parameter", message }
+}
+
+/// Whether there is a key; a wrong one is refused.
+fn check_key(asked: &Asked<'_>) -> Result<bool, Refusal> {
+    match asked.parameter("api_key") {
+        None => Ok(false),
+        Some(SIMULATED_KEY) => Ok(true),
+        Some(_) => {
+            let message = "Supplied credentials are not valid.".to_owned();
+            Err(Refusal { status: 401, kind: "wrong_credentials", message })
+        }
+    }
 }
 
 fn catalog(asked: &Asked<'_>) -> Result<Reply, Refusal> {
@@ -128,9 +158,9 @@ fn block_frequency(asked: &Asked<'_>) -> Option<String> {
     ))
 }
 
-fn timeseries(asked: &Asked<'_>) -> Result<Reply, Refusal> {
+fn timeseries(asked: &Asked<'_>, has_key: bool) -> Result<Reply, Refusal> {
     check_assets(asked)?;
-    let metrics = wanted_metrics(asked)?;
+    let metrics = wanted_metrics(asked, has_key)?;
     if let Some(frequency) = asked.parameter("frequency").filter(|frequency| *frequency != "1d") {
         return Err(bad_parameter("frequency", frequency));
     }
@@ -172,13 +202,13 @@ fn check_assets(asked: &Asked<'_>) -> Result<(), Refusal> {
 }
 
 /// The metrics asked for, in the order of the answer.
-fn wanted_metrics(asked: &Asked<'_>) -> Result<Vec<&'static Metric>, Refusal> {
+fn wanted_metrics(asked: &Asked<'_>, has_key: bool) -> Result<Vec<&'static Metric>, Refusal> {
     let names: Vec<&str> = asked.parameter("metrics").unwrap_or("").split(',').collect();
     if let Some(unknown) = names.iter().find(|name| METRICS.iter().all(|metric| metric.name != **name)) {
         return Err(bad_parameter("metrics", unknown));
     }
     let (free, paid): (Vec<&Metric>, Vec<&Metric>) =
-        METRICS.iter().filter(|metric| names.contains(&metric.name)).partition(|metric| metric.community);
+        METRICS.iter().filter(|metric| names.contains(&metric.name)).partition(|metric| metric.community || has_key);
     let forgiving = asked.parameter("ignore_forbidden_errors") == Some("true");
     match paid.first().filter(|_| !forgiving) {
         None => Ok(free),

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `answer.rs` | what is asked, what is replied |
 //! | `table.rs` | rows of time series, how they are distorted and written |
-//! | `mempool.rs`, `coinmetrics.rs`, `coinbase.rs`, `kraken.rs`, `bitstamp.rs` | the endpoints of a source |
+//! | `mempool.rs`, `coinmetrics.rs`, `coinbase.rs`, `kraken.rs`, `bitstamp.rs`, `cryptoquant.rs`, `glassnode.rs` | the endpoints of a source |
 //! | `bitcoin_core.rs` | an own node, with faults of its own |
 //! | `misbehaviour.rs` | the kinds of faults of the others |
 //! | `transport.rs` | faults below the format: slow, huge, cut, redirected |
@@ -18,6 +18,8 @@ pub mod bitcoin_core;
 mod bitstamp;
 mod coinbase;
 mod coinmetrics;
+mod cryptoquant;
+mod glassnode;
 mod kraken;
 mod mempool;
 mod misbehaviour;
@@ -49,7 +51,10 @@ use super::world::World;
 use crate::domain::time::Timestamp;
 
 /// The sources that are simulated. A name is also the first step of the paths of its source.
-pub const SOURCES: [&str; 5] = ["mempool", "coinmetrics", "coinbase", "kraken", "bitstamp"];
+pub const SOURCES: [&str; 7] = ["mempool", "coinmetrics", "coinbase", "kraken", "bitstamp", "cryptoquant", "glassnode"];
+
+/// The key that every simulated source takes, where it takes one; any other is refused.
+pub const SIMULATED_KEY: &str = "simulated";
 
 /// What tells the upstreams the world's time.
 pub type WorldClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -183,6 +188,7 @@ async fn respond(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         query: &query,
         base: &base,
         has_user_agent: request.headers().contains_key(USER_AGENT),
+        headers: request.headers(),
         misbehaviour,
     };
     let reply = match *name {
@@ -190,6 +196,8 @@ async fn respond(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         "coinmetrics" => coinmetrics::answer(&asked),
         "coinbase" => coinbase::answer(&asked),
         "kraken" => kraken::answer(&asked),
+        "cryptoquant" => cryptoquant::answer(&asked),
+        "glassnode" => glassnode::answer(&asked),
         _ => bitstamp::answer(&asked),
     };
     if misbehaviour == Some(Misbehaviour::Truncated) {

@@ -40,6 +40,8 @@ pub(super) enum TimeForm {
     SecondsText,
     /// `"2026-02-17T00:00:00.000000000Z"`
     NanosecondsText,
+    /// `"2026-02-17"`
+    DateText,
 }
 
 #[derive(Clone, Copy)]
@@ -162,6 +164,7 @@ impl Cell {
             Self::Time(seconds, TimeForm::Seconds) | Self::Whole(seconds) => write!(json, "{seconds}"),
             Self::Time(seconds, TimeForm::SecondsText) => write!(json, "\"{seconds}\""),
             Self::Time(seconds, TimeForm::NanosecondsText) => write!(json, "\"{}\"", nanosecond_time(*seconds)),
+            Self::Time(seconds, TimeForm::DateText) => write!(json, "\"{}\"", at(*seconds).day()),
             Self::Value(value, _) if value.is_nan() => write!(json, "\"NaN\""),
             Self::Value(value, ValueForm::Number) => write!(json, "{}", script_number(*value)),
             Self::Value(value, ValueForm::Text) => write!(json, "\"{}\"", script_number(*value)),
@@ -175,10 +178,18 @@ impl Cell {
     }
 }
 
+/// Bitcoin to the satoshi.
+pub(super) fn coins(btc: f64) -> f64 {
+    (btc * 1e8).round() / 1e8
+}
+
 /// `2026-02-17T00:00:00.000000000Z`
 pub(super) fn nanosecond_time(seconds: i64) -> String {
-    let at = Timestamp::from_micros(seconds.saturating_mul(Span::SECOND.micros()));
-    at.to_string().replace('Z', ".000000000Z")
+    at(seconds).to_string().replace('Z', ".000000000Z")
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds.saturating_mul(Span::SECOND.micros()))
 }
 
 /// As JavaScript writes a number: all digits below 1e21, then with an exponent.

@@ -35,7 +35,10 @@ impl Scene {
         let clock = Arc::clone(&micros);
         let now: WorldClock = Arc::new(move || Timestamp::from_micros(clock.load(Ordering::SeqCst)));
         let upstreams = Upstreams::start(Arc::clone(&world), now).unwrap();
+        let headers = [("authorization", format!("Bearer {SIMULATED_KEY}")), ("x-api-key", SIMULATED_KEY.to_owned())];
+        let headers = headers.map(|(name, key)| (name.parse().unwrap(), key.parse().unwrap()));
         let client = reqwest::Client::builder().user_agent("test").redirect(Policy::none()).no_proxy();
+        let client = client.default_headers(headers.into_iter().collect());
         Self { world, micros, upstreams, client: client.build().unwrap() }
     }
 
@@ -81,8 +84,11 @@ const CANDLES: &str = "/products/BTC-USD/candles?granularity=86400";
 const KRAKEN: &str = "/0/public/OHLC?pair=XBTUSD&interval=1440";
 const BITSTAMP: &str = "/api/v2/ohlc/btcusd/?step=86400&limit=10";
 
+const CRYPTOQUANT: &str = "/btc/miner-flows/outflow?miner=all_miner&window=day&limit=50";
+const GLASSNODE: &str = "/v1/metrics/transactions/transfers_volume_from_miners_sum?a=BTC&i=24h&s=1920000000";
+
 /// Each source with a path that answers with a time series.
-const SERIES_OF_SOURCES: [(&str, &str); 5] = [
+const SERIES_OF_SOURCES: [(&str, &str); 7] = [
     ("mempool", "/v1/mining/hashrate/1m"),
     (
         "coinmetrics",
@@ -91,6 +97,8 @@ const SERIES_OF_SOURCES: [(&str, &str); 5] = [
     ("coinbase", CANDLES),
     ("kraken", KRAKEN),
     ("bitstamp", BITSTAMP),
+    ("cryptoquant", CRYPTOQUANT),
+    ("glassnode", GLASSNODE),
 ];
 
 fn array(value: &Value) -> &Vec<Value> {
@@ -367,6 +375,18 @@ mod coinmetrics {
     }
 
     #[tokio::test]
+    async fn a_key_opens_what_is_not_free_and_a_wrong_one_nothing() {
+        let scene = Scene::open();
+        let metrics = "FlowMinerIn1HopAllNtv,FlowMinerOut1HopAllNtv,SplyMiner1HopAllNtv";
+        let path = format!("{SERIES}&metrics={metrics}&page_size=1&api_key=");
+        let row = &scene.json("coinmetrics", &format!("{path}{SIMULATED_KEY}")).await["data"][0];
+        let reserve = scene.world.days.last().unwrap().miner_reserve_btc;
+        assert!(number(&row["SplyMiner1HopAllNtv"]) > reserve && number(&row["FlowMinerOut1HopAllNtv"]) > 0.0, "{row}");
+        let (status, answer) = scene.error("coinmetrics", &format!("{path}other")).await;
+        assert_eq!((status, &answer["error"]["type"]), (401, &Value::from("wrong_credentials")));
+    }
+
+    #[tokio::test]
     async fn a_day_appears_when_it_is_published_and_may_have_holes_at_first() {
         let scene = Scene::open();
         let newest = async |path: &str| array(&scene.json("coinmetrics", path).await["data"]).last().unwrap().clone();
@@ -402,6 +422,121 @@ mod coinmetrics {
             scene.set_now(*corrected_at);
             let after = number(&scene.json("coinmetrics", &path).await["data"][0][metric]);
             assert!((before / after / factor - 1.0).abs() < 1e-8, "{metric}: {before} then {after}");
+        }
+    }
+}
+
+mod vendors {
+    use super::*;
+    use crate::simulated::upstreams::{cryptoquant, glassnode};
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn cryptoquant_is_newest_first_with_nulls_where_nothing_is() {
+        let scene = Scene::open();
+        let answer = scene.json("cryptoquant", CRYPTOQUANT).await;
+        assert_eq!(answer["status"], serde_json::json!({"code": 200, "message": "success"}));
+        assert_eq!(keys(&answer["result"]), ["window", "data"]);
+        let rows = array(&answer["result"]["data"]);
+        assert_eq!(rows.len(), 50);
+        assert_eq!(keys(&rows[0]), ["date", "outflow_total", "outflow_top10", "outflow_mean"]);
+        assert_eq!((&rows[0]["date"], &rows[0]["outflow_total"]), (&"2031-03-01".into(), &Value::Null), "running");
+        assert_eq!(rows[1]["date"], "2031-02-28");
+        let all = scene.world.days.last().unwrap().miner_outflow_btc;
+        assert!((0.85..0.94).contains(&(number(&rows[1]["outflow_total"]) / all)));
+
+        let newest = cryptoquant::computed_at(&scene.world, Day::parse("2031-02-28").unwrap());
+        scene.set_now(newest.minus(Span::SECOND));
+        assert!(scene.json("cryptoquant", CRYPTOQUANT).await["result"]["data"][1]["outflow_total"].is_null());
+
+        let path = "/btc/inter-entity-flows/miner-to-exchange?from_miner=all_miner&to_exchange=all_exchange&window=day";
+        let first = scene.json("cryptoquant", &format!("{path}&from=20280229&to=20280401&limit=1000")).await;
+        let first = array(&first["result"]["data"]);
+        assert_eq!((first.len(), &first[0]["date"]), (33, &Value::from("2028-04-01")));
+        assert!(first[32]["flow_total"].is_null() && first[0]["flow_total"].is_f64());
+    }
+
+    #[tokio::test]
+    async fn cryptoquant_changes_the_last_weeks_on_tuesdays_only() {
+        let scene = Scene::open();
+        let outflow = async |now: &str, day: &str| {
+            scene.set_now(at(now));
+            let path = format!("/btc/miner-flows/outflow?miner=all_miner&window=day&from={day}&to={day}");
+            number(&scene.json("cryptoquant", &path).await["result"]["data"][0]["outflow_total"])
+        };
+        // 2031-03-04 is a Tuesday.
+        let before = outflow("2031-03-03T23:59:59Z", "20310225").await;
+        assert_eq!(outflow("2031-03-01T12:00:00Z", "20310225").await, before);
+        let after = outflow("2031-03-04T00:00:00Z", "20310225").await;
+        assert!(after > before, "{before} then {after}");
+        let old = outflow("2031-03-03T23:59:59Z", "20301201").await;
+        assert_eq!(outflow("2031-03-04T00:00:00Z", "20301201").await, old);
+    }
+
+    #[tokio::test]
+    async fn glassnode_is_text_oldest_first_without_the_running_day() {
+        let scene = Scene::open();
+        let response = scene.get("glassnode", GLASSNODE).await;
+        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+        assert!(response.headers().contains_key("x-rate-limit-remaining"));
+        let answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        let rows = array(&answer);
+        let newest = rows.last().unwrap();
+        assert_eq!(keys(newest), ["t", "v"]);
+        assert_eq!(newest["t"], epoch_seconds(scene.world.anchor.plus(-1).start()));
+        let in_the_middle = epoch_seconds(scene.world.anchor.start()) - 3_600;
+        let cut = scene.json("glassnode", &format!("{GLASSNODE}&u={in_the_middle}")).await;
+        assert_eq!(array(&cut).last().unwrap()["t"], newest["t"].as_i64().unwrap() - 86_400);
+
+        let list = scene.json("glassnode", "/v1/metadata/metrics").await;
+        assert!(array(&list).contains(&"/transactions/transfers_volume_from_miners_sum_pit".into()), "{list}");
+    }
+
+    #[tokio::test]
+    async fn glassnode_changes_a_day_afterwards_but_not_in_its_point_in_time_variant() {
+        let scene = Scene::open();
+        let day = Day::parse("2031-02-28").unwrap();
+        let row = async |suffix: &str, now: Timestamp| {
+            scene.set_now(now);
+            let since = epoch_seconds(day.start());
+            let path = format!("/v1/metrics/transactions/transfers_volume_from_miners_sum{suffix}?a=BTC&s={since}");
+            scene.json("glassnode", &path).await[0].clone()
+        };
+        let computed = glassnode::computed_at(&scene.world, day);
+        let later = computed.plus(Span::DAY.times(9));
+        assert!(number(&row("", later).await["v"]) > number(&row("", computed).await["v"]));
+        let first = row("_pit", computed).await;
+        assert_eq!(first["computed_at"], epoch_seconds(computed));
+        assert_eq!(row("_pit", later).await, first);
+        assert_eq!(row("", computed).await["v"], first["v"]);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_key_and_a_wrong_question_are_refused() {
+        let scene = Scene::open();
+        let stranger = reqwest::Client::builder().user_agent("test").no_proxy().build().unwrap();
+        for (source, path) in [("cryptoquant", CRYPTOQUANT), ("glassnode", GLASSNODE)] {
+            let address = format!("{}{path}", scene.upstreams.base(source));
+            for header in ["authorization", "x-api-key"] {
+                let response = stranger.get(&address).header(header, "Bearer other").send().await.unwrap();
+                assert_eq!(response.status(), 401, "{source}");
+            }
+        }
+        let flow = "/btc/miner-flows/outflow?miner=all_miner&window=day";
+        for (source, path, status) in [
+            ("cryptoquant", "/btc/miner-flows/netflow".to_owned(), 404),
+            ("cryptoquant", "/btc/miner-flows/outflow?window=day".to_owned(), 400),
+            ("cryptoquant", format!("{flow}&from=2031-03-01"), 400),
+            ("cryptoquant", format!("{flow}&limit=0"), 400),
+            ("glassnode", "/v1/metrics/mining/nothing?a=BTC".to_owned(), 404),
+            ("glassnode", "/v1/metrics/distribution/balance_miners_sum_pit?a=BTC".to_owned(), 404),
+            ("glassnode", "/v1/metrics/distribution/balance_miners_sum".to_owned(), 400),
+            ("glassnode", format!("{GLASSNODE}&u=soon"), 400),
+        ] {
+            assert_eq!(scene.error(source, &path).await.0, status, "{path}");
         }
     }
 }
@@ -550,6 +685,7 @@ mod common {
             ("coinmetrics", CATALOG),
             ("kraken", "/0/public/OHLC?pair=XBTUSD&interval=60"),
             ("bitstamp", "/api/v2/ohlc/btcusd/?step=3600&limit=100&end=2900000000"),
+            ("glassnode", "/v1/metrics/transactions/transfers_volume_from_miners_sum_pit?a=BTC"),
             ("coinbase", "/products/BTC-USD/candles?granularity=3600"),
         ];
         for hours in [0, 5, 24 * 60, 24 * 700 + 3] {
@@ -771,7 +907,7 @@ mod misbehaving {
         }
     }
 
-    /// The newest rows of the five series, as their sources say them: `(time, a value)`.
+    /// The newest rows of the series, as their sources say them: `(time, a value)`.
     async fn newest_rows(scene: &Scene, source: &str, path: &str) -> Vec<(Value, Value)> {
         let answer = scene.json(source, path).await;
         let (rows, time, value): (&Value, Value, Value) = match source {
@@ -779,6 +915,8 @@ mod misbehaving {
             "coinmetrics" => (&answer["data"], "time".into(), "PriceUSD".into()),
             "coinbase" => (&answer, 0.into(), 4.into()),
             "kraken" => (&answer["result"]["XXBTZUSD"], 0.into(), 4.into()),
+            "cryptoquant" => (&answer["result"]["data"], "date".into(), "outflow_total".into()),
+            "glassnode" => (&answer, "t".into(), "v".into()),
             _ => (&answer["data"]["ohlc"], "timestamp".into(), "close".into()),
         };
         let field = |row: &Value, name: &Value| {
@@ -786,7 +924,7 @@ mod misbehaving {
                 .map_or_else(|| row[usize::try_from(name.as_u64().unwrap()).unwrap()].clone(), |name| row[name].clone())
         };
         let mut rows: Vec<_> = array(rows).iter().map(|row| (field(row, &time), field(row, &value))).collect();
-        if source == "coinbase" {
+        if ["coinbase", "cryptoquant"].contains(&source) {
             rows.reverse();
         }
         rows

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::super::feed::{Answer, ApiKey, Ask, Feed, Unusable, Window};
+use super::super::feed::{Answer, ApiKey, Ask, Feed, SecretPlace, Unusable, Window};
 use super::super::observe::SUBJECT;
 use super::super::{Normalized, address};
 use super::api_wire::{Catalog, Page, parse};
@@ -28,7 +28,11 @@ impl Days {
     }
 
     fn asking(&self, path: &str, query: &[(&str, &str)]) -> Ask {
-        Ask { address: address(&self.base, path, query), secret: self.key.clone().map(|key| ("api_key", key)) }
+        let address = address(&self.base, path, query);
+        match &self.key {
+            None => Ask::open(address),
+            Some(key) => Ask::keyed(address, SecretPlace::Parameter("api_key"), key.clone()),
+        }
     }
 
     fn metrics(&self, catalog: &Answer) -> Result<String, Unusable> {
@@ -75,6 +79,10 @@ impl Feed for Days {
             ("page_size", PAGE_ROWS),
             ("paging_from", "start"),
         ];
+        if self.key.is_some() {
+            // Should the catalog list a metric that the plan does not have, the others still come.
+            query.push(("ignore_forbidden_errors", "true"));
+        }
         query.extend(token.as_deref().map(|token| ("next_page_token", token)));
         Ok(Some(self.asking("timeseries/asset-metrics", &query)))
     }
@@ -131,8 +139,14 @@ mod tests {
             "http://metrics.test/v4/timeseries/asset-metrics?assets=btc&metrics=PriceUSD%2CHashRate&frequency=1d\
              &start_time=2030-01-01&end_time=2030-01-03&page_size=10000&paging_from=start"
         );
-        assert!(asked(Some("k")).address.as_str().contains("metrics=PriceUSD%2CHashRate%2CDiffMean&"));
-        assert_eq!(asked(Some("k")).secret, Some(("api_key", ApiKey::new("k".to_owned()))));
+        let keyed = asked(Some("k")).address.to_string();
+        assert!(
+            keyed.contains("metrics=PriceUSD%2CHashRate%2CDiffMean%2CFlowMinerOut1HopAllNtv&")
+                && keyed.contains("&ignore_forbidden_errors=true"),
+            "{keyed}"
+        );
+        let secret = asked(Some("k")).secret.unwrap();
+        assert_eq!((secret.place, secret.key), (SecretPlace::Parameter("api_key"), ApiKey::new("k".to_owned())));
     }
 
     #[test]

@@ -19,7 +19,11 @@ pub struct Columns {
 pub struct NoTimeColumn(pub String);
 
 /// The publisher's name, ours, and the power of ten between the units. `HashRate` is in TH/s.
-pub(super) const METRICS: [(&str, &str, i32); 8] = [
+///
+/// Miners are taken within one hop: addresses that a coinbase paid, mostly of pools, and those that
+/// they paid, mostly of miners. The same within no hop would be another thing under our name
+/// (<https://docs.coinmetrics.io/network-data/network-data-overview/mining/balances>).
+pub(super) const METRICS: [(&str, &str, i32); 11] = [
     ("PriceUSD", "price_usd", 0),
     ("HashRate", "hashrate_h_per_s", 12),
     ("DiffMean", "difficulty", 0),
@@ -28,6 +32,9 @@ pub(super) const METRICS: [(&str, &str, i32); 8] = [
     ("FeeTotNtv", "fees_btc", 0),
     ("SplyCur", "supply_btc", 0),
     ("FlowInExNtv", "exchange_inflow_btc", 0),
+    ("FlowMinerOut1HopAllNtv", "miner_outflow_btc", 0),
+    ("FlowMinerIn1HopAllNtv", "miner_inflow_btc", 0),
+    ("SplyMiner1HopAllNtv", "miner_reserve_btc", 0),
 ];
 
 /// Completion stamps, the better one first: of the day's end, or of the day.
