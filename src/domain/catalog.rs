@@ -554,6 +554,80 @@ pub const METRICS: &[Metric] = &[
     )
     .example("Coins worth 1,500 USD against a thermocap of 200 USD: 7.5.")
     .cited("Thermocap, https://academy.santiment.net/metrics/thermocap"),
+    derived(
+        "coinbase_spend_age_blocks",
+        "blocks",
+        Kind::Ratio,
+        "spend-age-v1",
+        "Mean age of the mined coins that moved for the first time during the day, weighted by their value: tells the sale of old coins from a pool's payouts.",
+        "coinbase_spend_coin_blocks / coinbase_spend_btc",
+    )
+    .example("3 BTC mined 200 blocks before and 1 BTC mined 5,000 before: (3 * 200 + 1 * 5000) / 4 = 1,400 blocks, about ten days.")
+    .shown_at("/v1/flows"),
+    derived(
+        "coinbase_spend_ratio_365d",
+        "1",
+        Kind::Ratio,
+        "outflow-ratio-v1",
+        "Value of the mined coins that moved for the first time during the day over its mean of 365 days. The same formula as outflow_ratio_365d on what an own node sees, which is another quantity.",
+        "coinbase_spend_btc * price_usd / its mean over 365 days, today included",
+    )
+    .example("450 BTC at 60,000 USD are 27 million USD; against a mean of 18 million over the year: 27 / 18 = 1.5.")
+    .shown_at("/v1/flows"),
+    derived(
+        "outflow_ratio_365d",
+        "1",
+        Kind::Ratio,
+        "outflow-ratio-v1",
+        "Value of what miners sent during the day over its mean of 365 days, the whole year from the source that serves the day. Some call it the capitulation index.",
+        "miner_outflow_btc * price_usd / its mean over 365 days, today included",
+    )
+    .example("With a mean of three days in place of 365: of 10, 12, 11, 13, 14 and 30 million USD the last is 30 / 19 = 1.5789.")
+    .cited("CryptoQuant, Miners' Position Index, https://userguide.cryptoquant.com")
+    .shown_at("/v1/flows"),
+    derived(
+        "mpi",
+        "1",
+        Kind::Ratio,
+        "mpi-v1",
+        "Miners' Position Index: how far the day's outflow ratio is from its mean of 365 days, in standard deviations. Negative values are normal; above 2 is the usual alarm. The first value needs 729 days.",
+        "(outflow_ratio_365d - its mean over 365 days) / its population sd over 365 days",
+    )
+    .example("With three days in place of 365: ratios of 1.0833, 1.1053 and 1.5789 have mean 1.2559 and deviation 0.2287, so the last is (1.5789 - 1.2559) / 0.2287 = 1.4131.")
+    .cited("CryptoQuant, Miners' Position Index, https://userguide.cryptoquant.com")
+    .shown_at("/v1/flows"),
+    derived(
+        "outflow_spike_z",
+        "1",
+        Kind::Ratio,
+        "spike-v1",
+        "How far the day's coinbase_spend_aged_btc stands out of the 90 days before it, in robust standard deviations of its logarithm without weekdays. Above 3.5 is a spike, above 5 a strong one, three of five days above 2 a sustained one. Null on a day without any: a logarithm of zero says nothing.",
+        "(y - median) / (1.4826 * MAD) over the 90 days before, y = ln(flow) - (median of its weekday over 8 weeks - median of the 56 days)",
+    )
+    .example("Without the weekday: the ten days before were 410, 395, 420, 405, 380, 415, 400, 390, 430 and 398, today is 900. Median of the logs 5.9977, MAD 0.0247: (6.8024 - 5.9977) / (1.4826 * 0.0247) = 21.98.")
+    .cited("B. Iglewicz and D. Hoaglin, How to Detect and Handle Outliers, ASQC 1993")
+    .shown_at("/v1/flows/spikes"),
+    derived(
+        "miner_net_position_change_30d_btc",
+        "BTC",
+        Kind::Flow,
+        "net-position-v1",
+        "Change of what miners hold in 30 days, as the source of the day counts it; negative when they sell.",
+        "miner_reserve_btc(t) - miner_reserve_btc(t-30)",
+    )
+    .example("1,800,250 BTC today and 1,801,000 thirty days ago: -750 BTC.")
+    .cited("Glassnode Academy, Miner Net Position Change, https://academy.glassnode.com/indicators/miners/miner-net-position-change")
+    .shown_at("/v1/flows"),
+    derived(
+        "outflow_share_of_exchange_inflow",
+        "1",
+        Kind::Ratio,
+        "share-v1",
+        "The day's coinbase_spend_aged_btc over all that exchanges received: how large a spike is in the market. It does not say that the coins went there.",
+        "coinbase_spend_aged_btc / exchange_inflow_btc",
+    )
+    .example("96 BTC on a day on which exchanges received 32,000 BTC: 0.003.")
+    .shown_at("/v1/flows"),
 ];
 
 #[cfg(test)]

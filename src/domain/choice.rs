@@ -414,6 +414,29 @@ impl<'a> GroupView<'_, 'a> {
         }
     }
 
+    /// The candidate that serves a period.
+    #[must_use]
+    pub fn candidate(&self, period: usize) -> Option<usize> {
+        match self.served(period) {
+            Served::By(index) => Some(index),
+            Served::Hole | Served::Pending => None,
+        }
+    }
+
+    /// What a candidate itself says of any period of the group, whoever serves it.
+    #[must_use]
+    pub fn value_of(&self, candidate: usize, period: usize, field: usize) -> Option<f64> {
+        self.group.candidates[candidate].fields[field].periods[period]?.value(self.moment)
+    }
+
+    /// The first period of the group of which a candidate has a value.
+    #[must_use]
+    pub fn first_of(&self, candidate: usize) -> Option<usize> {
+        let candidate = &self.group.candidates[candidate];
+        let first = candidate.first_with_value?;
+        (first..self.group.periods.len()).find(|&period| candidate.has_value(period, self.moment))
+    }
+
     /// The winning version of a group of one metric, with its source and all its versions: the
     /// served one, or in a hole the withdrawal of the most preferred source that has one.
     #[must_use]

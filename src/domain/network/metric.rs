@@ -1,8 +1,10 @@
 //! The metrics that are derived from the days of the network, and what each of them reads.
 
+use crate::domain::indicators::flows::{MPI_OUTFLOW_RULE, OUTFLOW_RATIO_RULE, POSITION_DAYS};
 use crate::domain::indicators::hashprice::{LEVEL_DAYS, WEEK_DAYS, mean_rule, median_rule, rank_rule};
 use crate::domain::indicators::issuance::PUELL_DAYS;
 use crate::domain::indicators::ribbons::{HASHRATE_DAYS, PRICE_DAYS, RIBBON_DAYS};
+use crate::domain::indicators::spikes::SPIKE_RULE;
 use crate::domain::indicators::squeeze::{SPEED_DAYS, SPEED_MEDIAN_DAYS, speed_rule};
 use crate::domain::indicators::statistics::WindowRule;
 
@@ -10,7 +12,7 @@ use crate::domain::indicators::statistics::WindowRule;
 ///
 /// Hashrate, fees and issuance of a hashprice must come from one publisher, because publishers cut
 /// days differently. An indicator that needs one of them alone takes it from whoever has it.
-pub(super) const GROUPS: [&[&str]; 7] = [
+pub(super) const GROUPS: [&[&str]; 13] = [
     &["price_usd"],
     &["hashrate_h_per_s", "fees_btc", "issuance_btc"],
     &["hashrate_h_per_s"],
@@ -18,6 +20,12 @@ pub(super) const GROUPS: [&[&str]; 7] = [
     &["block_count"],
     &["supply_btc"],
     &["difficulty"],
+    &["coinbase_spend_btc", "coinbase_spend_aged_btc", "coinbase_spend_coin_blocks"],
+    &["exchange_inflow_btc"],
+    &["miner_outflow_btc"],
+    &["miner_reserve_btc"],
+    &["unspent_coinbase_btc"],
+    &["miner_to_exchange_btc"],
 ];
 
 /// One input series of the history.
@@ -34,6 +42,17 @@ pub(super) enum Input {
     BlockCount,
     Supply,
     Difficulty,
+    /// Coins of coinbases that move for the first time, the aged ones among them, and their ages: of one
+    /// source.
+    Spend,
+    AgedSpend,
+    SpendCoinBlocks,
+    ExchangeInflow,
+    /// As vendors cluster addresses.
+    MinerOutflow,
+    MinerReserve,
+    UnspentCoinbase,
+    MinerToExchange,
 }
 
 impl Input {
@@ -49,6 +68,14 @@ impl Input {
             Self::BlockCount => (4, 0),
             Self::Supply => (5, 0),
             Self::Difficulty => (6, 0),
+            Self::Spend => (7, 0),
+            Self::AgedSpend => (7, 1),
+            Self::SpendCoinBlocks => (7, 2),
+            Self::ExchangeInflow => (8, 0),
+            Self::MinerOutflow => (9, 0),
+            Self::MinerReserve => (10, 0),
+            Self::UnspentCoinbase => (11, 0),
+            Self::MinerToExchange => (12, 0),
         }
     }
 
@@ -132,6 +159,13 @@ pub enum NetworkMetric {
     PuellHalvingAdjusted,
     Thermocap,
     ThermocapMultiple,
+    SpendAge,
+    SpendRatio,
+    OutflowRatio,
+    Mpi,
+    SpikeZ,
+    NetPositionChange,
+    ShareOfExchangeInflow,
 }
 
 const HASHPRICE: &[Input] = &[Input::Price, Input::ChainHashrate, Input::ChainFees, Input::ChainIssuance];
@@ -145,6 +179,12 @@ const PRICE: &[Input] = &[Input::Price];
 const DIFFICULTY: &[Input] = &[Input::Difficulty];
 pub(super) const PRICE_AND_HASHRATE: &[Input] = &[Input::Price, Input::Hashrate];
 const BLOCKS: &[Input] = &[Input::BlockCount];
+const SPEND_AND_AGE: &[Input] = &[Input::Spend, Input::SpendCoinBlocks];
+const SPEND_USD: &[Input] = &[Input::Price, Input::Spend];
+const OUTFLOW_USD: &[Input] = &[Input::Price, Input::MinerOutflow];
+const AGED_SPEND: &[Input] = &[Input::AgedSpend];
+const AGED_SPEND_AND_INFLOW: &[Input] = &[Input::AgedSpend, Input::ExchangeInflow];
+const MINER_RESERVE: &[Input] = &[Input::MinerReserve];
 
 const fn means<const N: usize>(days: [usize; N]) -> [WindowRule; N] {
     let mut rules = [WindowRule::moving_average(1); N];
@@ -166,6 +206,9 @@ const PUELL: &[WindowRule] = &means([PUELL_DAYS]);
 const RANK: &[WindowRule] = &[rank_rule(LEVEL_DAYS)];
 const MEAN: &[WindowRule] = &[mean_rule(LEVEL_DAYS)];
 const MEDIAN: &[WindowRule] = &[median_rule(LEVEL_DAYS)];
+const OUTFLOW_YEAR: &[WindowRule] = &[OUTFLOW_RATIO_RULE];
+const OUTFLOW_YEARS: &[WindowRule] = &[MPI_OUTFLOW_RULE];
+const SPIKE: &[WindowRule] = &[SPIKE_RULE];
 const SPEED: &[WindowRule] = &[speed_rule(SPEED_DAYS), speed_rule(SPEED_MEDIAN_DAYS)];
 
 /// Windows over some inputs; literal, so that references to it live for ever.
@@ -191,7 +234,7 @@ pub(super) const RIBBON_READS: Reads =
     reads(PRICE_AND_HASHRATE, &[windows!(HASHRATE, BOTH), windows!(PRICE, PRICE_MEANS)]);
 
 impl NetworkMetric {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 26] = [
         Self::HashpriceUsd,
         Self::HashpriceBtc,
         Self::Ma7,
@@ -211,6 +254,13 @@ impl NetworkMetric {
         Self::PuellHalvingAdjusted,
         Self::Thermocap,
         Self::ThermocapMultiple,
+        Self::SpendAge,
+        Self::SpendRatio,
+        Self::OutflowRatio,
+        Self::Mpi,
+        Self::SpikeZ,
+        Self::NetPositionChange,
+        Self::ShareOfExchangeInflow,
     ];
 
     #[must_use]
@@ -235,6 +285,13 @@ impl NetworkMetric {
             Self::PuellHalvingAdjusted => "puell_halving_adjusted",
             Self::Thermocap => "thermocap_usd",
             Self::ThermocapMultiple => "thermocap_multiple",
+            Self::SpendAge => "coinbase_spend_age_blocks",
+            Self::SpendRatio => "coinbase_spend_ratio_365d",
+            Self::OutflowRatio => "outflow_ratio_365d",
+            Self::Mpi => "mpi",
+            Self::SpikeZ => "outflow_spike_z",
+            Self::NetPositionChange => "miner_net_position_change_30d_btc",
+            Self::ShareOfExchangeInflow => "outflow_share_of_exchange_inflow",
         }
     }
 
@@ -267,6 +324,15 @@ impl NetworkMetric {
             Self::PuellHalvingAdjusted => reads(BLOCKS_USD, &[windows!(BLOCKS_USD, PUELL)]),
             Self::Thermocap => reads(ISSUANCE_USD, &[all!(ISSUANCE_USD)]),
             Self::ThermocapMultiple => reads(MARKET_CAP, &[all!(ISSUANCE_USD)]),
+            Self::SpendAge => reads(SPEND_AND_AGE, &[]),
+            Self::SpendRatio => reads(SPEND_USD, &[windows!(SPEND_USD, OUTFLOW_YEAR)]),
+            Self::OutflowRatio => reads(OUTFLOW_USD, &[windows!(OUTFLOW_USD, OUTFLOW_YEAR)]),
+            Self::Mpi => reads(OUTFLOW_USD, &[windows!(OUTFLOW_USD, OUTFLOW_YEARS)]),
+            Self::SpikeZ => reads(AGED_SPEND, &[windows!(AGED_SPEND, SPIKE)]),
+            Self::NetPositionChange => {
+                reads(MINER_RESERVE, &[Reach { inputs: MINER_RESERVE, days: ReachDays::Earlier(POSITION_DAYS) }])
+            }
+            Self::ShareOfExchangeInflow => reads(AGED_SPEND_AND_INFLOW, &[]),
         }
     }
 }

@@ -3,8 +3,9 @@
 //! Formulas stand in [`super::indicators`]. Here is which metric reads what (`metric.rs`), when a value
 //! was first computable and how often its inputs changed since (`known.rs`), the columns and values of a
 //! view (`view.rs`), and the indicators that walk along the whole history (`squeeze.rs`, `ribbons.rs`,
-//! `retarget.rs`).
+//! `retarget.rs`, `flows.rs`).
 
+mod flows;
 mod known;
 mod metric;
 mod retarget;
@@ -15,6 +16,7 @@ mod view;
 use std::cell::OnceCell;
 use std::ops::Range;
 
+pub use self::flows::{SpikeRow, SpikeSeries};
 use self::known::{FirstServed, KnownTimes, known_times};
 pub use self::metric::NetworkMetric;
 use self::metric::{GROUPS, Reads};

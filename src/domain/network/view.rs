@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::flows::FlowCells;
 use super::known::{FirstServed, KnownTimes, known_times};
 use super::metric::{GROUPS, Input, NetworkMetric, RIBBON_READS, Reads};
 use super::ribbons::RibbonWalk;
@@ -56,6 +57,7 @@ pub struct NetworkView<'h, 'a> {
     pub(super) efficiency: OnceCell<Days>,
     pub(super) heights: OnceCell<retarget::Heights>,
     pub(super) ribbons: OnceCell<RibbonWalk>,
+    pub(super) flows: FlowCells,
 }
 
 impl<'h, 'a> NetworkView<'h, 'a> {
@@ -72,6 +74,7 @@ impl<'h, 'a> NetworkView<'h, 'a> {
             efficiency: OnceCell::new(),
             heights: OnceCell::new(),
             ribbons: OnceCell::new(),
+            flows: FlowCells::default(),
         }
     }
 
@@ -261,6 +264,13 @@ impl<'h, 'a> NetworkView<'h, 'a> {
                 let of = |input| self.input(input, day).ok_or(Missing::NoData);
                 issuance::thermocap_multiple(of(Input::Supply)? * of(Input::Price)?, self.thermocap(day)?)
             }
+            NetworkMetric::SpendAge => self.spend_age(day),
+            NetworkMetric::SpendRatio => self.outflow_ratio(Input::Spend, day),
+            NetworkMetric::OutflowRatio => self.outflow_ratio(Input::MinerOutflow, day),
+            NetworkMetric::Mpi => self.mpi(day),
+            NetworkMetric::SpikeZ => self.spike_z(Input::AgedSpend, day),
+            NetworkMetric::NetPositionChange => self.net_position_change(day),
+            NetworkMetric::ShareOfExchangeInflow => self.share_of_exchange_inflow(day),
         }
     }
 
