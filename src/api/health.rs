@@ -136,7 +136,12 @@ fn exposition(state: &ApiState) -> String {
     gauge(
         "miner_signals_source_stale",
         "1 while any series of the source is stale or without value.",
-        sources.iter().map(|source| (of_source(source), flag(source.stale))).collect(),
+        // One that has no values and is not read is not late: its key is missing, or it was left out.
+        sources
+            .iter()
+            .filter(|source| source.series > 0 || source.health.state.is_some())
+            .map(|source| (of_source(source), flag(source.stale)))
+            .collect(),
     );
     let failing =
         |source: &SourceState| Some((of_source(source), flag(source.health.state? == FeedHealth::Failing.name())));

@@ -263,7 +263,7 @@ pub const METRICS: &[Metric] = &[
         "BTC",
         Kind::Flow,
         FLOWS_OF_MINERS,
-        "Coins sent by miner addresses to outside the set. Publishers differ in who is a miner: coinmetrics takes addresses within one hop of a coinbase (mostly miners, while no hop would be mostly pools), glassnode and cryptoquant take clusters of addresses that they label, and label anew. So levels are not comparable between sources; compare changes within one.",
+        "Coins sent by miner addresses to outside the set. Publishers differ in who is a miner: Coin Metrics takes addresses within one hop of a coinbase (mostly miners, while no hop would be mostly pools), Glassnode and CryptoQuant take clusters of addresses that they label, and label anew. So levels are not comparable between sources; compare changes within one.",
     ),
     raw(
         "miner_inflow_btc",

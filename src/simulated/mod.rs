@@ -8,8 +8,8 @@
 //! only network is the loopback on which [`upstreams`] answers. The demo and the fault tests call it.
 //!
 //! `world` puts together what the others make: `chance` (all randomness), `market` (price),
-//! `fleet` (how hashrate answers profit), `chain` (difficulty, subsidy) and `flows` (fees and exchange
-//! inflow). `blocks` and `prices` show it from block to block and from hour to hour; `upstreams` answers
+//! `fleet` (how hashrate answers profit), `chain` (difficulty, subsidy) and `flows` (fees, exchange
+//! inflow and what miners hold and send). `blocks` and `prices` show it from block to block and from hour to hour; `upstreams` answers
 //! out of it as real publishers do, and `faults` plans when one of them does not.
 
 pub mod blocks;

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use miner_signals::simulated::Misbehaviour;
+use miner_signals::simulated::upstreams::{SIMULATED_KEY, SOURCES};
 use rand::{Rng as _, SeedableRng as _};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::PgPool;
@@ -15,7 +16,6 @@ use sqlx::PgPool;
 use crate::harness::{Directory, TestDatabase};
 use crate::upstream::Surroundings;
 
-const SOURCES: [&str; 5] = ["mempool", "coinmetrics", "coinbase", "kraken", "bitstamp"];
 /// The shortest that a worker can be given.
 const LEASE: Duration = Duration::from_secs(5);
 
@@ -29,6 +29,7 @@ impl Worker {
         let log = File::options().create(true).append(true).open(log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_miner-signals"));
         command.arg("worker").env("DATABASE_URL", database.url()).env("MINER_SIGNALS_LEASE_SECONDS", "5");
+        command.env("CRYPTOQUANT_API_KEY", SIMULATED_KEY).env("GLASSNODE_API_KEY", SIMULATED_KEY);
         for source in SOURCES {
             command.env(format!("MINER_SIGNALS_{}_URL", source.to_uppercase()), around.upstreams.base(source));
         }

@@ -25,4 +25,5 @@ mod spot;
 mod sql;
 mod tidy;
 mod upstream;
+mod vendors;
 mod worker;

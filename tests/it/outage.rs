@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use crate::harness::{Directory, TestDatabase, network_days, value};
 
 /// No test may ask a real source.
-const ALL_SOURCES: &str = "mempool,coinmetrics,coinbase,kraken,bitstamp";
+const ALL_SOURCES: &str = "mempool,coinmetrics,coinbase,kraken,bitstamp,cryptoquant,glassnode";
 
 /// A served process; killed when dropped, if it still runs.
 struct Service {

@@ -12,7 +12,9 @@ use miner_signals::domain::epochs::{COINMETRICS_OFFSET, daily_heights, epochs};
 use miner_signals::domain::time::{Day, Span, Timestamp};
 use miner_signals::sources::candles::{Candle, close};
 use miner_signals::sources::feed::{Unusable, Window};
-use miner_signals::sources::{Normalized, Refused, bitstamp, coinbase, coinmetrics, kraken, mempool};
+use miner_signals::sources::{
+    Normalized, Refused, bitstamp, coinbase, coinmetrics, cryptoquant, glassnode, kraken, mempool,
+};
 use miner_signals::worker::import::{Format, import};
 
 use crate::harness::{Api, TestDatabase};
@@ -139,7 +141,7 @@ fn epochs_of_daily_history_are_the_published_ones() {
 const RECORDINGS: &str = "contracts";
 
 /// Recordings that a check below reads.
-const READ: [&str; 28] = [
+const READ: [&str; 30] = [
     "mempool/block_v1_mainnet.json",
     "mempool/block_v1_signet.json",
     "mempool/blocks_v1_730000.json",
@@ -163,6 +165,8 @@ const READ: [&str; 28] = [
     "coinmetrics/timeseries_asset-metrics_block_by_block_metrics.json",
     "coinmetrics/timeseries_asset-metrics_community_2026-02-17.json",
     "coinmetrics/timeseries_asset-metrics_daily_metrics.json",
+    "cryptoquant/stablecoin_exchange-flows_transactions-count_nulls.json",
+    "glassnode/market_price_usd_close_24h.json",
     "prices/bitstamp_ohlc_usdcusd_60s_zero-volume.json",
     "prices/bitstamp_ohlc_usdtusd_60s.json",
     "prices/coinbase_candles_DOT-USD_60.json",
@@ -171,7 +175,7 @@ const READ: [&str; 28] = [
 ];
 
 /// Recordings of shapes that no adapter reads, and why not.
-const NOT_READ: [(&str, &str); 15] = [
+const NOT_READ: [(&str, &str); 16] = [
     ("mempool/blocks-bulk_100000_100000.json", "often switched off on the public service"),
     ("mempool/fees_mempool-blocks.json", "of blocks that are not mined"),
     ("mempool/fees_recommended.json", "an estimate, no observation"),
@@ -185,6 +189,7 @@ const NOT_READ: [(&str, &str); 15] = [
     ("mempool/mining_reward-stats_100_2022-05.json", "of a number of blocks, not of a period"),
     ("mempool/mining_reward-stats_100_signet.json", "of a number of blocks, not of a period"),
     ("mempool/ws_live-2h-chart_2021-07.json", "of transactions that are not mined"),
+    ("glassnode/market_price_usd_close_24h.headers.json", "no answer; its content type is simulated"),
     ("coinmetrics/community_csv_btc_2026-03-23.csv", "a file, read by the check of imports above"),
     ("coinmetrics/reference-data_asset-metrics.json", "descriptions; ours stand in the catalog"),
 ];
@@ -215,9 +220,13 @@ fn reasons(refused: &[Refused]) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn every_recording_is_read_or_listed_with_the_reason() {
-    for (folder, prefixes) in
-        [("mempool", [""].as_slice()), ("coinmetrics", &[""]), ("prices", &["bitstamp_", "coinbase_", "kraken_"])]
-    {
+    for (folder, prefixes) in [
+        ("mempool", [""].as_slice()),
+        ("coinmetrics", &[""]),
+        ("cryptoquant", &[""]),
+        ("glassnode", &[""]),
+        ("prices", &["bitstamp_", "coinbase_", "kraken_"]),
+    ] {
         let Some(path) = reference(&format!("{RECORDINGS}/{folder}")) else { return };
         for entry in std::fs::read_dir(path).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
@@ -620,4 +629,27 @@ async fn squeezes_of_history_and_a_fleet_of_ones_own() {
     assert!((all[8] - number(&reference, "score_high")).abs() < 1e-7);
     assert_eq!(own["data"]["fleets"], 1);
     assert_eq!(own["data"]["date"], "2019-01-30", "the day after is known a day after its end");
+}
+
+#[tokio::test]
+async fn the_recorded_forms_of_vendors_are_read_whatever_they_are_about() {
+    let Some(of_cryptoquant) = recording("cryptoquant/stablecoin_exchange-flows_transactions-count_nulls.json") else {
+        return;
+    };
+    let Some(of_glassnode) = recording("glassnode/market_price_usd_close_24h.json") else { return };
+    let (window, now) = always();
+    // Neither is about miners, so the envelope and the rows are what is checked here.
+    let rows = cryptoquant::wire::parse(&of_cryptoquant).unwrap();
+    let counts = cryptoquant::wire::Flow { field: "transactions_count_inflow", ..cryptoquant::wire::FLOWS[0] };
+    assert_eq!(rows.len(), 2);
+    assert_eq!(cryptoquant::normalize::normalize(&counts, &rows, window, now).unwrap(), Normalized::default());
+    let error = cryptoquant::normalize::normalize(&cryptoquant::wire::FLOWS[0], &rows, window, now).unwrap_err();
+    assert!(error.to_string().ends_with("it has date, transactions_count_inflow, transactions_count_outflow"));
+
+    let rows: Vec<glassnode::wire::Row> = glassnode::wire::parse(&of_glassnode).unwrap();
+    let normalized = glassnode::normalize::normalize(&glassnode::wire::METRICS[0], &rows, window, now).unwrap();
+    assert!(normalized.refused.is_empty(), "{:?}", normalized.refused);
+    let shown = shown(&normalized.arrivals);
+    // 1601596800 is the beginning of 2 October 2020.
+    assert_eq!((shown.len(), shown[0].1.as_str(), shown[0].2), (15, "2020-10-02T00:00:00Z", 10_575.972_665_210_369));
 }
