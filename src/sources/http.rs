@@ -4,6 +4,7 @@
 //! returns, and does not retry: the worker decides when to ask again.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +15,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, ClientBuilder, Response};
+use tokio::sync::{Mutex, MutexGuard};
 use url::Url;
 
 use super::feed::{Answer, Ask, Secret, SecretPlace};
@@ -23,6 +25,9 @@ use super::text::{cut, message_of};
 const NAME: &str = concat!("miner-signals/", env!("CARGO_PKG_VERSION"));
 /// How much of an error's body is read for its message.
 const ERROR_BODY_LIMIT: usize = 64 * 1024;
+/// A body that grows over this is large: only one at a time does, so that what all sources together can
+/// make us hold does not grow with their number. Usual answers are far smaller.
+const LARGE_BODY: usize = 4 * 1024 * 1024;
 /// What stands where a secret stood.
 const REMOVED: &str = "removed";
 
@@ -139,6 +144,8 @@ pub struct NoClient(String);
 pub struct Http {
     client: Client,
     limits: Limits,
+    /// Held while a large body is read.
+    large_body: Arc<Mutex<()>>,
 }
 
 impl Http {
@@ -167,7 +174,7 @@ impl Http {
             .referer(false)
             .build()
             .map_err(|error| NoClient(innermost(&error)))?;
-        Ok(Self { client, limits })
+        Ok(Self { client, limits, large_body: Arc::default() })
     }
 
     /// Asks once. `validators` are those of the newest answer to the same address.
@@ -226,7 +233,11 @@ impl Http {
             return Err(too_large());
         }
         let mut body = BytesMut::new();
+        let mut turn: Option<MutexGuard<'_, ()>> = None;
         loop {
+            if body.len() > LARGE_BODY && turn.is_none() {
+                turn = Some(self.large_body.lock().await);
+            }
             match response.chunk().await {
                 Ok(None) => return Ok(body.freeze()),
                 Ok(Some(chunk)) if body.len() + chunk.len() > self.limits.body_bytes => return Err(too_large()),
@@ -552,6 +563,32 @@ mod tests {
         assert_eq!(error_of("200 OK\r\nContent-Length: 1048577", b"[").await.code(), "too_large");
         assert_eq!(error_of("200 OK", &vec![b'1'; (1 << 20) + 1]).await.code(), "too_large");
         assert!(fetch_one(answer("200 OK", &vec![b'1'; 1 << 20]), Then::Close).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn large_bodies_take_turns_and_small_ones_do_not_wait() {
+        let deadline = Duration::from_millis(800);
+        let limits = Limits { deadline, body_bytes: 16 << 20, ..Limits::default() };
+        let http = Http::local(limits).unwrap();
+        let large = vec![b'1'; LARGE_BODY + (1 << 20)];
+        let unending = answer("200 OK\r\nContent-Length: 9000000", &large);
+        let (slow, _slow_server) = serve(vec![(unending, Then::Hang)]).await;
+        let (second, _second_server) = serve(vec![(answer("200 OK", &large), Then::Close)]).await;
+        let (small, _small_server) = serve(vec![(answer("200 OK", b"[1]"), Then::Close)]).await;
+        let (slow, second, small) = (Ask::open(slow), Ask::open(second), Ask::open(small));
+        let first = http.fetch(&slow, None);
+        let others = async {
+            // Until the first has its turn.
+            while http.large_body.try_lock().is_ok() {
+                tokio::task::yield_now().await;
+            }
+            assert!(http.fetch(&small, None).await.is_ok());
+            assert!(http.large_body.try_lock().is_err(), "the first is still at it");
+            http.fetch(&second, None).await
+        };
+        let (first, second) = tokio::join!(first, others);
+        assert_eq!(first.unwrap_err().code(), "timeout");
+        assert!(second.is_ok(), "{second:?}");
     }
 
     #[tokio::test]
