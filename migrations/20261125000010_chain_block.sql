@@ -63,7 +63,7 @@ comment on column chain_block.spent_heights is 'The heights whose coinbases it s
 comment on column chain_block.spent_sat is 'Satoshi spent of each of them.';
 comment on column chain_block.unspent_coinbase_sat is 'Coinbase outputs alive after it on its own branch; null where not every block below was stored before it.';
 comment on column chain_block.coinbase_script is 'Script of its coinbase, in which pools write their names.';
-comment on column chain_block.payout_addresses is 'Addresses its coinbase pays to, in order.';
+comment on column chain_block.payout_addresses is 'Addresses its coinbase pays to, the greatest payment first.';
 comment on column chain_block.answer_hash is 'BLAKE3 of the node''s answer, which itself is not kept: the node is the log.';
 comment on column chain_block.answer_bytes is 'Length of that answer.';
 create index chain_block_height on chain_block (height);

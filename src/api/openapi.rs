@@ -266,6 +266,22 @@ pub struct RibbonParams {
     sd: Option<SpreadName>,
 }
 
+/// Which blocks count.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct PoolParams {
+    /// How far back from the newest block, an ISO 8601 duration from `PT1H` to `P90D`.
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 16,
+        pattern = "^P([0-9]+W|([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?)$",
+        example = "P7D"
+    )]
+    window: Option<String>,
+}
+
 /// A fleet of your own.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -111,7 +111,7 @@ pub struct BlockFlow {
     pub spends: Vec<CoinbaseSpend>,
     /// The script of the coinbase, in which pools write their names.
     pub tag: Vec<u8>,
-    /// Where the coinbase pays to, in the order of its outputs, those without an address left out.
+    /// Where the coinbase pays to, the greatest payment first; outputs without an address are left out.
     pub payout_addresses: Vec<String>,
 }
 

@@ -14,6 +14,7 @@ pub mod append;
 pub mod block;
 pub mod block_days;
 pub mod block_log;
+pub mod block_tail;
 pub mod catalog;
 pub mod chain;
 pub mod choice;

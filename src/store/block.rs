@@ -259,7 +259,10 @@ pub async fn read_followed_after(
              difficulty, chain_work, followed, unavailable, transactions, fees_sat, coinbase_output_sat,
              spendable_output_sat, coinbase_outputs, spendable_outputs, coinbase_inputs, ordinary_inputs, spent_heights,
              spent_sat, unspent_coinbase_sat, coinbase_script, payout_addresses
-         from chain_block where batch > $1 and followed order by batch, height",
+         from chain_block block
+         where batch > $1
+             and (followed or exists (select from chain_block other where other.hash = block.hash and other.followed))
+         order by batch, height",
         batch
     )
     .fetch_all(&mut *connection)

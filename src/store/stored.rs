@@ -6,12 +6,14 @@ use std::sync::Arc;
 use sqlx::{Connection, PgConnection};
 
 use super::StoreError;
+use super::block::read_followed_after;
 use super::database::{Mode, find_mode};
 use super::fact::read_facts_after;
 use super::head::{Batch, list_batches_after, read_head};
 use super::header::read_headers_after;
 use super::observation::{list_series, read_rows_after};
 use super::rule::read_rule_book;
+use crate::domain::block_log::BlockLog;
 use crate::domain::chain::{HEADER_TIMING, HeaderLog};
 use crate::domain::choice::{Group, union_of_periods};
 use crate::domain::facts::Facts;
@@ -31,6 +33,8 @@ pub struct Stored {
     pub facts: Facts,
     /// Every block header, shared with the snapshot before where there is no new one.
     pub headers: Arc<HeaderLog>,
+    /// Every block that an own node was followed to, shared likewise.
+    pub blocks: Arc<BlockLog>,
     /// Every series by its id, those without rows included.
     logs: HashMap<i32, Arc<SeriesLog>>,
     /// Every batch, oldest first.
@@ -62,9 +66,9 @@ impl Stored {
         })?;
         let nothing = Batch { number: 0, recorded_at: Timestamp::MIN };
         let rules = read_rule_book(connection).await?;
-        let (headers, logs) = (Arc::default(), HashMap::new());
+        let (headers, blocks, logs) = (Arc::default(), Arc::default(), HashMap::new());
         let facts = Facts::default();
-        let empty = Self { mode, head: nothing, rules, facts, headers, logs, batches: Vec::new() };
+        let empty = Self { mode, head: nothing, rules, facts, headers, blocks, logs, batches: Vec::new() };
         empty.read_on(connection).await
     }
 
@@ -78,6 +82,7 @@ impl Stored {
         let series = list_series(&mut transaction).await?;
         let mut rows = read_rows_after(&mut transaction, self.head.number).await?;
         let new_headers = read_headers_after(&mut transaction, self.head.number).await?;
+        let (new_blocks, new_events) = read_followed_after(&mut transaction, self.head.number).await?;
         let later = list_batches_after(&mut transaction, self.head.number).await?;
         let rules = read_rule_book(&mut transaction).await?;
         let facts = self.facts.clone().with(read_facts_after(&mut transaction, self.head.number).await?);
@@ -99,8 +104,13 @@ impl Stored {
         } else {
             Arc::new(self.headers.with_headers(new_headers))
         };
+        let blocks = if new_blocks.is_empty() && new_events.is_empty() {
+            Arc::clone(&self.blocks)
+        } else {
+            Arc::new(self.blocks.with(new_blocks, new_events))
+        };
         let batches = self.batches.iter().copied().chain(later).collect();
-        Ok(Self { mode: self.mode, head, rules, facts, headers, logs, batches })
+        Ok(Self { mode: self.mode, head, rules, facts, headers, blocks, logs, batches })
     }
 
     /// Whether there are newer batches in the database.

@@ -11,9 +11,13 @@ use crate::api::answer::{ApiState, Content, Data, Endpoint, Object, Question};
 use crate::api::form::DRAWN_FORMS;
 use crate::api::openapi::{DateParam, DrawnForms, ViewErrors, ViewParams};
 use crate::api::problem::Problem;
-use crate::api::time_format::Date;
+use crate::api::time_format::{At, Date};
+use crate::api::view::View;
+use crate::domain::block_tail::next_block;
 use crate::domain::indicators::statistics::{Missing, Scratch};
 use crate::domain::network::{NetworkMetric, NetworkView};
+use crate::domain::spot::SpotHistory;
+use crate::domain::time::Span;
 
 static HASHPRICE: Endpoint =
     Endpoint { params: &["date"], forms: DRAWN_FORMS, content: hashprice, text_demands_fresh: false };
@@ -34,8 +38,20 @@ pub struct Hashprice {
     pub sat_per_th_day: Option<f64>,
     /// Expected revenue at the next block; needs block-level data.
     pub spot_usd_per_ph_day: Option<f64>,
-    /// Why there is no spot value.
+    /// Why there is no spot value: `no_blocks` without an own node, `insufficient_history` with fewer than 144 of
+    /// its blocks, or what is missing of the price.
     pub spot_reason: Option<&'static str>,
+    /// The same in bitcoin: it needs no price.
+    pub spot_btc_per_ph_day: Option<f64>,
+    /// Height of the newest block that the spot value knows.
+    #[schema(minimum = 0)]
+    pub spot_height: Option<u32>,
+    /// The hourly price that the spot value was reckoned with, and when its hour ended.
+    pub spot_price_usd: Option<f64>,
+    #[schema(inline)]
+    pub spot_price_at: Option<At>,
+    /// Whether that price is more than ten minutes old; null without a spot value.
+    pub spot_stale: Option<bool>,
     /// Mean of seven days.
     pub ma7_usd_per_ph_day: Option<f64>,
     /// The day's revenue over the mean hashrate of seven days; luck does not cancel.
@@ -93,10 +109,9 @@ fn hashprice(question: &Question) -> Result<Content, Problem> {
 fn of_day(now: &Now<'_, '_, '_>) -> Hashprice {
     let common = Hashprice {
         date: now.date(),
-        spot_reason: Some("no_blocks"),
         post_halving: now.post_halving(),
         simulated: now.simulated(),
-        ..Hashprice::default()
+        ..with_spot(now.view, Hashprice::default())
     };
     let Some(day) = now.day else { return Hashprice { reason: Some(Missing::NoData.code()), ..common } };
     let network = now.network;
@@ -124,6 +139,33 @@ fn of_day(now: &Now<'_, '_, '_>) -> Hashprice {
         hashrate_h_per_s: network.hashrate_h_per_s(day),
         fee_share: network.fee_share(day).map(shown),
         reason: main.err().map(Missing::code),
+        ..common
+    }
+}
+
+/// A price older than this does not stand for the moment.
+const SPOT_PRICE_AGE: Span = Span::MINUTE.times(10);
+
+/// What the next block is expected to earn, by the own node's blocks and the newest price of an hour.
+fn with_spot(view: &View, common: Hashprice) -> Hashprice {
+    let stored = &view.snapshot.stored;
+    let next = match next_block(&stored.blocks, &stored.headers, view.moment) {
+        Ok(next) => next,
+        Err(Missing::NoData) => return Hashprice { spot_reason: Some("no_blocks"), ..common },
+        Err(reason) => return Hashprice { spot_reason: Some(reason.code()), ..common },
+    };
+    let prices = SpotHistory::new(stored.logs(), &stored.rules, view.moment);
+    let newest = prices.view(view.moment).newest();
+    let price =
+        newest.and_then(|newest| Some((prices.value_at(newest.hour, view.moment).ok()?, newest.observed_until)));
+    Hashprice {
+        spot_btc_per_ph_day: Some(shown(next.btc_per_ph_day)),
+        spot_height: Some(next.tip_height),
+        spot_usd_per_ph_day: price.map(|(price, _)| shown(next.btc_per_ph_day * price)),
+        spot_reason: price.is_none().then_some("no_price"),
+        spot_price_usd: price.map(|(price, _)| price),
+        spot_price_at: price.map(|(_, at)| At(at)),
+        spot_stale: price.map(|(_, at)| view.moment.at.since(at) > SPOT_PRICE_AGE),
         ..common
     }
 }

@@ -2,12 +2,14 @@
 
 pub mod breakeven;
 pub mod difficulty;
+pub mod flows;
 pub mod hash_ribbons;
 pub mod hashprice;
 pub mod latest;
 mod now;
 pub mod panel;
 pub mod pictures;
+pub mod pools;
 pub mod series;
 pub mod shapes;
 pub mod sources;

@@ -10,9 +10,10 @@ use crate::api::problem::Problem;
 use crate::api::readings::{each_source, freshness_of_metric, known_metric};
 use crate::api::view::View;
 use crate::domain::indicators::ribbons::RibbonEventKind;
+use crate::domain::indicators::spikes::SpikeHeight;
 use crate::domain::indicators::squeeze::{SqueezeDay, SqueezeState};
 use crate::domain::indicators::statistics::Scratch;
-use crate::domain::network::{Fleets, NetworkMetric, NetworkView};
+use crate::domain::network::{Fleets, NetworkMetric, NetworkView, SpikeSeries};
 use crate::domain::time::{Day, Span, Timestamp};
 
 /// Days that a picture shows, unless somebody chooses others.
@@ -147,6 +148,23 @@ impl<'v, 'h, 'a> Scene<'v, 'h, 'a> {
             }
         }
         chart
+    }
+
+    /// Mined coins that moved for the first time, the rested ones apart, with the spikes of those marked.
+    #[must_use]
+    pub fn flows(&self, meta: &Meta) -> Chart {
+        let span = self.span();
+        let is_inside = |at: Timestamp| span.is_some_and(|(from, to)| from <= at && at < to);
+        let spikes = self.network.spikes().into_iter().filter(|spike| {
+            let is_spike = spike.state.height != SpikeHeight::Ordinary;
+            spike.series == SpikeSeries::AgedSpend && is_spike && is_inside(spike.day.start())
+        });
+        self.chart("Mined coins that moved for the first time", "BTC", meta)
+            .with_line(self.line("all", LineClass::Second, |day| self.network.coinbase_spend_btc(day)))
+            .with_line(
+                self.line("at rest for two weeks", LineClass::First, |day| self.network.coinbase_spend_aged_btc(day)),
+            )
+            .with_markers(spikes.map(|spike| Marker { at: spike.day.start(), label: "spike".to_owned() }))
     }
 
     /// Both hash ribbons, with inversions shaded and buys marked.

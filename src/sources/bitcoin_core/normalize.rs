@@ -239,6 +239,7 @@ impl FlowSum {
         let [input] = coinbase.vin;
         flow.tag = bytes_of(input.coinbase)
             .ok_or_else(|| ("bad_transaction", "the script of the coinbase is no hexadecimal text".to_owned()))?;
+        let mut payees: Vec<(u64, &str)> = Vec::new();
         for output in &coinbase.vout {
             let satoshi = amount(output.value)?;
             flow.coinbase_output = add(flow.coinbase_output, satoshi)?;
@@ -247,8 +248,10 @@ impl FlowSum {
                 flow.spendable_output += satoshi;
                 flow.spendable_outputs += 1;
             }
-            flow.payout_addresses.extend(output.script.address.map(str::to_owned));
+            payees.extend(output.script.address.map(|address| (satoshi, address)));
         }
+        payees.sort_by_key(|&(satoshi, _)| std::cmp::Reverse(satoshi));
+        flow.payout_addresses = payees.into_iter().map(|(_, address)| address.to_owned()).collect();
         Ok(())
     }
 
