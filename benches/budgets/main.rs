@@ -1,7 +1,7 @@
 //! Measures every performance budget beside its limit, in the same run.
 //!
 //! `cargo bench --bench budgets` prints a table; words after `--` choose budgets by the beginning
-//! of their group (`append`, `derive`, `past`, `serve-ranges`, `serve-latest`, `process`), and `--write` writes
+//! of their group (`node-read`, `node-follow`, `append`, `derive`, `past`, `serve-ranges`, `serve-latest`, `process`), and `--write` writes
 //! `docs/performance.md`. A missed budget is printed as MISSED and is no failure: times depend on
 //! the machine, so the exit code tells of errors only.
 
@@ -10,6 +10,7 @@ mod derive;
 mod facts;
 mod history;
 mod load;
+mod node;
 mod past;
 mod process;
 mod report;
@@ -51,12 +52,19 @@ impl Wanted {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if std::env::args().any(|argument| argument == node::MEMORY_CHILD) {
+        return exit_of(node::memory_child());
+    }
     let wanted = Wanted::from_arguments();
     if !wanted.bench {
         println!("nothing measured: run `cargo bench --bench budgets`");
         return ExitCode::SUCCESS;
     }
-    match run(&wanted).await {
+    exit_of(Box::pin(run(&wanted)).await)
+}
+
+fn exit_of(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("budgets: {error:#}");
@@ -90,6 +98,12 @@ async fn measure(wanted: &Wanted, server: &ScratchServer) -> anyhow::Result<(Vec
         findings.extend(found);
     };
     // The order keeps what wants a quiet heap before what fills it.
+    if wanted.has("node-read") {
+        note(node::measure_reading()?);
+    }
+    if wanted.has("node-follow") {
+        note(node::measure(server).await?);
+    }
     if wanted.has("append") {
         note(append::measure(server).await?);
     }

@@ -10,6 +10,8 @@ use super::chain::Header;
 use super::indicators::hashprice::{FIRST_SUBSIDY_SATOSHI, HALVING_INTERVAL_BLOCKS};
 use super::time::Timestamp;
 
+/// The source of everything that an own node says.
+pub const OWN_NODE: &str = "bitcoin-core";
 /// Blocks that must stand on a coinbase before its coins may move. Source: Bitcoin Core,
 /// `src/consensus/consensus.h`, `COINBASE_MATURITY`.
 pub const COINBASE_MATURITY: u32 = 100;

@@ -147,3 +147,160 @@ impl Page {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::block::{BlockFlow, CoinbaseSpend};
+    use super::super::block_days::final_days;
+    use super::super::chain::Header;
+    use super::super::time::Day;
+    use super::*;
+
+    const END: Moment = Moment { at: Timestamp::MAX, batch: i64::MAX };
+    /// 2024-01-01T00:00:00Z.
+    const BEGIN: Day = Day::from_epoch_days(19_723);
+
+    fn hash(height: u32, branch: u32) -> BlockHash {
+        let mut hash = [0; 32];
+        hash[..4].copy_from_slice(&height.to_be_bytes());
+        hash[4..8].copy_from_slice(&branch.to_be_bytes());
+        hash
+    }
+
+    /// A block twenty minutes after the one below; what it moves tells its branch.
+    fn block(height: u32, branch: u32, previous: BlockHash) -> Block {
+        let time = |height: u32| BEGIN.start().plus(Span::MINUTE.times(20 * i64::from(height)));
+        let spend = CoinbaseSpend { mined_height: 0, satoshi: u64::from(branch) + 1 };
+        let flow = BlockFlow { transactions: 2, spends: vec![spend], ..BlockFlow::default() };
+        Block {
+            header: Header {
+                hash: hash(height, branch),
+                previous,
+                height,
+                time: time(height),
+                bits: Some(0x1d00_ffff),
+                difficulty: 1.0,
+            },
+            median_time: time(height.saturating_sub(5)),
+            chain_work: [0; 32],
+            flow: Ok(flow),
+        }
+    }
+
+    /// A node, and everything that was stored of it.
+    #[derive(Default)]
+    struct Followed {
+        chain: Vec<Block>,
+        log: BlockLog,
+        batch: i64,
+        /// The chain after each batch, with the moment of that batch.
+        seen: Vec<(Moment, Vec<BlockHash>)>,
+    }
+
+    impl Followed {
+        /// The node leaves so many blocks and goes on with so many of a branch of its own.
+        fn step(&mut self, depth: usize, length: usize) {
+            self.batch += 1;
+            let left: Vec<Block> = self.chain.drain(self.chain.len() - depth..).rev().collect();
+            let mut joined: Vec<Block> = Vec::new();
+            for _ in 0..length {
+                let below = joined.last().or(self.chain.last()).map(|block| block.header);
+                let height = below.map_or(0, |below| below.height + 1);
+                let branch = u32::try_from(self.batch).unwrap();
+                joined.push(block(height, branch, below.map_or([0; 32], |below| below.hash)));
+            }
+            // Long after every header: what is not seen to take another's place is assumed known.
+            let recorded_at = BEGIN.plus(400).start().plus(Span::SECOND.times(self.batch));
+            let events = events_of_step(&left, &joined, Timestamp::MIN, Span::HOUR, recorded_at);
+            let stored =
+                |block: &Block| LoggedBlock { block: block.clone(), unspent: None, followed: true, batch: self.batch };
+            let events = events.into_iter().map(|event| (self.batch, event)).collect();
+            self.log = self.log.with(joined.iter().map(stored).collect(), events);
+            self.chain.extend(joined);
+            let chain = self.chain.iter().map(|block| block.header.hash).collect();
+            self.seen.push((Moment { at: recorded_at, batch: self.batch }, chain));
+        }
+    }
+
+    fn members(log: &BlockLog, moment: Moment) -> Vec<LoggedBlock> {
+        let mut members: Vec<LoggedBlock> = log.members(moment).cloned().collect();
+        members.reverse();
+        members
+    }
+
+    fn hashes(members: &[LoggedBlock]) -> Vec<BlockHash> {
+        members.iter().map(|member| member.block.header.hash).collect()
+    }
+
+    fn flows(members: &[LoggedBlock]) -> Vec<(Day, Option<(u32, u64)>)> {
+        let days = final_days(members, BEGIN..=BEGIN.plus(30));
+        days.into_iter()
+            .map(|(day, sums)| (day, sums.map(|sums| (sums.block_count, sums.flow.unwrap().spend))))
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever branches were followed and left, at depths of 1 to 99: the chain and its days are those of
+        /// one who never saw them, and every earlier moment keeps what was the chain then.
+        #[test]
+        fn the_orphaned_leave_nothing_but_their_history(
+            steps in proptest::collection::vec((prop_oneof![Just(0_usize), 1..100_usize], 1..120_usize), 1..12)
+        ) {
+            let mut followed = Followed::default();
+            followed.step(0, 300);
+            for (depth, longer) in steps {
+                // A branch wins by being longer.
+                followed.step(depth, depth + longer);
+            }
+            let now = members(&followed.log, END);
+            prop_assert_eq!(hashes(&now), followed.chain.iter().map(|block| block.header.hash).collect::<Vec<_>>());
+            let plain: Vec<LoggedBlock> = followed
+                .chain
+                .iter()
+                .map(|block| LoggedBlock { block: block.clone(), unspent: None, followed: true, batch: 1 })
+                .collect();
+            prop_assert_eq!(flows(&now), flows(&plain));
+            for (moment, chain) in &followed.seen {
+                prop_assert_eq!(&hashes(&members(&followed.log, *moment)), chain);
+                // What was stored later changes nothing, whoever asks.
+                let late = Moment { at: Timestamp::MAX, ..*moment };
+                prop_assert_eq!(&hashes(&members(&followed.log, late)), chain);
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_is_known_no_earlier_than_the_one_below_and_a_new_branch_now() {
+        let old = block(0, 1, [0; 32]);
+        let mut early = block(1, 1, old.header.hash);
+        early.header.time = old.header.time.minus(Span::HOUR);
+        let recorded_at = BEGIN.plus(9).start();
+        let known = |left: &[Block]| -> Vec<(Timestamp, Basis)> {
+            let events = events_of_step(left, &[old.clone(), early.clone()], Timestamp::MIN, Span::HOUR, recorded_at);
+            events.iter().filter(|event| event.connects).map(|event| (event.known_at, event.basis)).collect()
+        };
+        let at = BEGIN.start().plus(Span::HOUR);
+        assert_eq!(known(&[]), [(at, Basis::Assumed), (at, Basis::Assumed)]);
+        let branch = known(&[block(0, 2, [0; 32])]);
+        assert_eq!(branch, [(recorded_at, Basis::Observed), (recorded_at, Basis::Observed)]);
+    }
+
+    #[test]
+    fn a_block_that_comes_back_is_of_the_chain_again() {
+        let mut log = BlockLog::default();
+        let one = block(0, 1, [0; 32]);
+        for (batch, connects) in [(1, true), (2, false), (3, true)] {
+            let known_at = BEGIN.plus(batch).start();
+            let event = ChainEvent { connects, hash: one.header.hash, height: 0, known_at, basis: Basis::Observed };
+            let batch = i64::from(batch);
+            let logged = LoggedBlock { block: one.clone(), unspent: None, followed: true, batch };
+            log = log.with(if batch == 1 { vec![logged] } else { Vec::new() }, vec![(batch, event)]);
+        }
+        let count = |days: i32| log.members(Moment { at: BEGIN.plus(days).start(), batch: 3 }).count();
+        assert_eq!([count(0), count(1), count(2), count(3)], [0, 1, 0, 1]);
+    }
+}

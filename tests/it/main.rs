@@ -9,6 +9,7 @@ mod chart;
 mod crash;
 mod economics;
 mod facts;
+mod flows;
 mod harness;
 mod headers;
 mod import;

@@ -1,4 +1,4 @@
-//! `/`: the newest values, three charts, the sources, and the list of metrics.
+//! `/`: the newest values, four charts, the sources, and the list of metrics.
 
 use askama::Template;
 use axum::extract::State;
@@ -14,6 +14,7 @@ use crate::api::params::Params;
 use crate::api::problem::Problem;
 use crate::api::readings::{Material, Wanted, freshness_of, freshness_of_metric, known_metric};
 use crate::api::v1::difficulty::expected_retarget;
+use crate::api::v1::flows::spike_word;
 use crate::api::v1::pictures::{Retarget, Scene};
 use crate::api::v1::sources::source_states;
 use crate::api::v1::squeeze::fleets_of;
@@ -193,22 +194,24 @@ fn fill(made: IndexPage, view: &View, sources: Vec<SourceRow>, fleet: Option<Fle
     page(&IndexPage { hidden: None, values: Some(values), ..made }, freshness.unwrap_or_default())
 }
 
-/// A year of hashprice with its squeezes, of difficulty with the next retarget, and of the hash ribbons.
+/// A year of hashprice with its squeezes, of difficulty with the next retarget, of the hash ribbons, and of
+/// what miners moved.
 fn charts(scene: &Scene<'_, '_, '_>, retarget: Option<Retarget>) -> Result<Vec<Shown>, Problem> {
     let shown = |slug, title, view, chart: Chart| {
         let chart = Chart { title: format!("{title}, 1 year"), ..chart };
         Ok::<_, Problem>(Shown { slug, title, view, picture: Picture::of(&chart)? })
     };
     let (hashprice, ribbons) = (NetworkMetric::HashpriceUsd, NetworkMetric::HashRibbonDepth);
-    let difficulty = NetworkMetric::RibbonCompression;
+    let (difficulty, flows) = (NetworkMetric::RibbonCompression, NetworkMetric::SpendAge);
     Ok(vec![
         shown(hashprice.slug(), "Hashprice", "/v1/hashprice/squeeze", scene.hashprice(&scene.meta(hashprice)?))?,
         shown("difficulty", "Difficulty", "/v1/difficulty", scene.difficulty(&scene.meta(difficulty)?, retarget))?,
         shown(ribbons.slug(), "Hash ribbons", "/v1/hash-ribbons", scene.hash_ribbons(&scene.meta(ribbons)?))?,
+        shown("coinbase_spend_aged_btc", "Miner flows", "/v1/flows", scene.flows(&scene.meta(flows)?))?,
     ])
 }
 
-/// The states of the day: squeeze, next retarget, hash ribbons.
+/// The states of the day: squeeze, next retarget, hash ribbons, spikes of what miners move.
 fn state_tiles(
     view: &View,
     network: &NetworkView<'_, '_>,
@@ -231,6 +234,9 @@ fn state_tiles(
     let points = score.and_then(|day| network.squeeze(Fleets::Reference, day).ok());
     let ribbons = network.newest_with_value(NetworkMetric::HashRibbonDepth);
     let of_ribbons = ribbons.map(|day| network.hash_ribbons(day));
+    let flows = network.newest_flow_day();
+    let spike = flows.and_then(|day| network.spike_state(day).ok());
+    let z = flows.map(|day| network.value(NetworkMetric::SpikeZ, day, &mut Scratch::default()));
     Ok(vec![
         state(
             NetworkMetric::SqueezeScore,
@@ -257,6 +263,18 @@ fn state_tiles(
             of_ribbons.map(|ribbons| said_days(ribbons.days_in_state)).unwrap_or_default(),
             date(ribbons),
             freshness_of(network.groups_of_ribbons()).and(freshness_of_metric(network, NetworkMetric::HashRibbonDepth)),
+        )?,
+        state(
+            NetworkMetric::SpikeZ,
+            "Miner outflow spike",
+            spike.map(|state| spike_word(state).to_owned()),
+            match z {
+                Some(Ok(z)) => format!("z {z:.1}").replace('-', "\u{2212}"),
+                Some(Err(missing)) => missing.to_string(),
+                None => Missing::NoData.to_string(),
+            },
+            date(flows),
+            freshness_of_metric(network, NetworkMetric::SpikeZ),
         )?,
     ])
 }

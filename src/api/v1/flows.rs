@@ -14,6 +14,7 @@ use crate::api::openapi::{DateParam, DrawnForms, ListForms, RangeParams, ViewErr
 use crate::api::problem::Problem;
 use crate::api::readings::{each_source, freshness_of_metric, known_metric};
 use crate::api::time_format::{ColumnAt, Date, level};
+use crate::domain::block::OWN_NODE;
 use crate::domain::block_tail::{ProvisionalDay, provisional_days};
 use crate::domain::indicators::hashprice::SATOSHI_PER_BTC;
 use crate::domain::indicators::spikes::{BASELINE_DAYS, SpikeHeight, SpikeState};
@@ -256,7 +257,7 @@ fn of_day(now: &Now<'_, '_, '_>, is_asked: bool) -> Flows {
         coverage: coverage(network.coinbase_source(day), outflow.or(reserve)),
         coinbase_source: network.coinbase_source(day).map(str::to_owned),
         miner_source: network.miner_source(day).map(str::to_owned),
-        spike: network.spike_state(day).ok().map(word_of),
+        spike: network.spike_state(day).ok().map(spike_word),
         reason: reasons.coinbase_spend_btc.filter(|_| outflow.is_none()),
         reasons,
         ..common
@@ -266,14 +267,16 @@ fn of_day(now: &Now<'_, '_, '_>, is_asked: bool) -> Flows {
 /// What the source of the flows of coinbases sees of them.
 fn coverage(coinbase_source: Option<&str>, of_vendor: Option<f64>) -> Option<&'static str> {
     match coinbase_source {
-        Some("bitcoin-core") => Some("own_node"),
+        Some(OWN_NODE) => Some("own_node"),
         Some("esplora") => Some("recent_coinbases"),
         Some(_) => Some("vendor"),
         None => of_vendor.map(|_| "vendor"),
     }
 }
 
-fn word_of(state: SpikeState) -> &'static str {
+/// The state of a day in one word: none, spike, strong or sustained.
+#[must_use]
+pub fn spike_word(state: SpikeState) -> &'static str {
     match (state.height, state.sustained) {
         (SpikeHeight::Strong, _) => "strong",
         (SpikeHeight::Spike, _) => "spike",

@@ -13,6 +13,7 @@ use crate::api::openapi::{ListForms, PoolParams, ViewErrors, ViewParams};
 use crate::api::problem::Problem;
 use crate::api::time_format::{At, ColumnAt, level};
 use crate::api::view::{Freshness, View};
+use crate::domain::block::OWN_NODE;
 use crate::domain::block_log::LoggedBlock;
 use crate::domain::block_tail::newest_blocks;
 use crate::domain::chain::HEADER_TIMING;
@@ -20,7 +21,6 @@ use crate::domain::facts::PoolEvidence;
 use crate::domain::indicators::hashprice::SATOSHI_PER_BTC;
 use crate::domain::pools::{PoolRow, PoolTally, Pools, attribute};
 use crate::domain::time::Span;
-use crate::sources::bitcoin_core::SOURCE;
 
 static POOLS: Endpoint = Endpoint { params: &["window"], forms: ROW_FORMS, content: pools, text_demands_fresh: false };
 
@@ -109,7 +109,7 @@ fn pools(question: &Question) -> Result<Content, Problem> {
     let freshness =
         blocks.first().map_or_else(Freshness::default, |tip| Freshness::of(tip.block.header.time, HEADER_TIMING));
     let rows = rows_of(view, blocks, count.is_some());
-    let sources = if rows.is_empty() { Vec::new() } else { vec![SOURCE.to_owned()] };
+    let sources = if rows.is_empty() { Vec::new() } else { vec![OWN_NODE.to_owned()] };
     let meta = Meta::of(None, Some("btc"), view, &freshness, sources);
     let columns = COLUMNS.into_iter().chain(view.is_simulated().then_some("simulated"));
     let columns = columns.map(str::to_owned).collect();
@@ -154,7 +154,7 @@ fn rows_of(view: &View, blocks: &[&LoggedBlock], whole: bool) -> Vec<PoolShare> 
         until: At(tip.block.header.time),
         whole,
         known_at: known_at.map(ColumnAt::from),
-        source: SOURCE,
+        source: OWN_NODE,
         simulated: view.is_simulated().then_some(true),
     };
     let mut rows: Vec<PoolShare> = tally.rows().into_iter().map(row).collect();

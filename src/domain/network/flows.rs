@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::known::KnownTimes;
-use super::metric::{Input, Reach, ReachDays, Reads};
+use super::metric::{COINBASE_FLOWS, Input, Reach, ReachDays, Reads};
 use super::view::NetworkView;
 use crate::domain::indicators::flows::{self, OUTFLOW_YEAR_DAYS, POSITION_DAYS};
 use crate::domain::indicators::spikes::{
@@ -68,8 +68,7 @@ impl SpikeSeries {
             };
         }
         match self {
-            Self::AgedSpend => whole_past!(&[Input::AgedSpend]),
-            Self::Spend => whole_past!(&[Input::Spend]),
+            Self::AgedSpend | Self::Spend => whole_past!(COINBASE_FLOWS),
             Self::MinerOutflow => whole_past!(&[Input::MinerOutflow]),
             Self::MinerToExchange => whole_past!(&[Input::MinerToExchange]),
         }

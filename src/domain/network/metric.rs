@@ -179,11 +179,12 @@ const PRICE: &[Input] = &[Input::Price];
 const DIFFICULTY: &[Input] = &[Input::Difficulty];
 pub(super) const PRICE_AND_HASHRATE: &[Input] = &[Input::Price, Input::Hashrate];
 const BLOCKS: &[Input] = &[Input::BlockCount];
-const SPEND_AND_AGE: &[Input] = &[Input::Spend, Input::SpendCoinBlocks];
-const SPEND_USD: &[Input] = &[Input::Price, Input::Spend];
+/// What comes from one source together is known together: a day has all of it or is not served.
+pub(super) const COINBASE_FLOWS: &[Input] = &[Input::Spend, Input::AgedSpend, Input::SpendCoinBlocks];
+const SPEND_USD: &[Input] = &[Input::Price, Input::Spend, Input::AgedSpend, Input::SpendCoinBlocks];
 const OUTFLOW_USD: &[Input] = &[Input::Price, Input::MinerOutflow];
-const AGED_SPEND: &[Input] = &[Input::AgedSpend];
-const AGED_SPEND_AND_INFLOW: &[Input] = &[Input::AgedSpend, Input::ExchangeInflow];
+const AGED_SPEND_AND_INFLOW: &[Input] =
+    &[Input::Spend, Input::AgedSpend, Input::SpendCoinBlocks, Input::ExchangeInflow];
 const MINER_RESERVE: &[Input] = &[Input::MinerReserve];
 
 const fn means<const N: usize>(days: [usize; N]) -> [WindowRule; N] {
@@ -324,11 +325,11 @@ impl NetworkMetric {
             Self::PuellHalvingAdjusted => reads(BLOCKS_USD, &[windows!(BLOCKS_USD, PUELL)]),
             Self::Thermocap => reads(ISSUANCE_USD, &[all!(ISSUANCE_USD)]),
             Self::ThermocapMultiple => reads(MARKET_CAP, &[all!(ISSUANCE_USD)]),
-            Self::SpendAge => reads(SPEND_AND_AGE, &[]),
+            Self::SpendAge => reads(COINBASE_FLOWS, &[]),
             Self::SpendRatio => reads(SPEND_USD, &[windows!(SPEND_USD, OUTFLOW_YEAR)]),
             Self::OutflowRatio => reads(OUTFLOW_USD, &[windows!(OUTFLOW_USD, OUTFLOW_YEAR)]),
             Self::Mpi => reads(OUTFLOW_USD, &[windows!(OUTFLOW_USD, OUTFLOW_YEARS)]),
-            Self::SpikeZ => reads(AGED_SPEND, &[windows!(AGED_SPEND, SPIKE)]),
+            Self::SpikeZ => reads(COINBASE_FLOWS, &[windows!(COINBASE_FLOWS, SPIKE)]),
             Self::NetPositionChange => {
                 reads(MINER_RESERVE, &[Reach { inputs: MINER_RESERVE, days: ReachDays::Earlier(POSITION_DAYS) }])
             }

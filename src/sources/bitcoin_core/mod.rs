@@ -23,7 +23,7 @@ pub mod wire;
 pub use client::{Auth, Node, NodeError};
 
 /// The name of the source in series, ledgers and configuration.
-pub const SOURCE: &str = "bitcoin-core";
+pub const SOURCE: &str = crate::domain::block::OWN_NODE;
 
 /// Verbosity 3 of `getblock` is there from this version on.
 pub const OLDEST_VERSION: u32 = 230_000;

@@ -1,4 +1,4 @@
-//! History of the node below its tip, on demand: a hundred blocks at a time, upwards, resumable.
+//! History of the node below its tip, on demand: some hundred blocks at a time, upwards, resumable.
 //!
 //! What is stored says what is missing, so an interrupted backfill goes on where it stopped, and one that
 //! meets blocks that were followed links to them. Steps take turns with the looks at the tip.
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::record::{Purpose, record};
-use super::{Branch, STEP, Trouble, Watched, claim, close, read_blocks, while_holding};
+use super::{Branch, Trouble, Watched, claim, close, read_blocks, while_holding};
 use crate::domain::block_log::LoggedBlock;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
@@ -18,6 +18,8 @@ use crate::store::run::Counts;
 use crate::worker::pause;
 use crate::worker::poll::Deps;
 
+/// Blocks of one batch: each batch is a snapshot, which is written down and makes readers look anew.
+const STEP: u32 = 500;
 /// Between two looks whether another worker has finished with the node.
 const WAIT_FOR_LEASE: Duration = Duration::from_millis(50);
 /// A step that fails so many times in a row ends the backfill; it can be resumed.
