@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::block::Network;
-use crate::domain::time::Span;
+use crate::domain::facts::{EvidenceKind, Fact, PoolEvidence, PoolEvidenceFields};
+use crate::domain::time::{Day, Span};
+use crate::simulated::blocks::{POOLS, Pool};
 use crate::simulated::upstreams::bitcoin_core::{PASSWORD, USER};
 use crate::simulated::upstreams::{NODE, SIMULATED_KEY};
 use crate::simulated::{FaultPlan, Upstreams, World};
@@ -17,7 +19,8 @@ use crate::sources::bitcoin_core::{Auth, Node};
 use crate::sources::feed::{ApiKey, Feed};
 use crate::sources::{Addresses, Keys, feeds};
 use crate::store::database::Mode;
-use crate::worker::node::Watched;
+use crate::worker::node::{self, Watched};
+use crate::worker::poll::Deps;
 
 /// What the demo is asked to show.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +37,8 @@ pub struct Demo {
     upstreams: Upstreams,
     feeds: Vec<Arc<dyn Feed>>,
     node: Watched,
+    first_day: Day,
+    is_fast: bool,
     faults: Option<FaultPlan>,
 }
 
@@ -46,9 +51,10 @@ impl Demo {
     /// # Errors
     /// If no port can be listened on.
     pub fn start(plan: DemoPlan, mode: Mode, clock: &Clock) -> anyhow::Result<Self> {
-        let Mode::Simulated { seed, anchor, .. } = mode else { bail!("this database holds live data") };
+        let Mode::Simulated { seed, anchor, speed } = mode else { bail!("this database holds live data") };
         let seed = seed.unsigned_abs();
         let world = Arc::new(World::generate(seed, anchor));
+        let first_day = world.first_day();
         let clock = clock.clone();
         let upstreams = Upstreams::start(world, Arc::new(move || clock.now())).context("simulated upstreams")?;
         let address = |source: &str| upstreams.base(source).parse().context("address of a simulated upstream");
@@ -68,7 +74,7 @@ impl Demo {
         let key = Some(ApiKey::new(SIMULATED_KEY.to_owned()));
         let keys = Keys { coinmetrics: None, cryptoquant: key.clone(), glassnode: key };
         let faults = plan.faults.then(|| FaultPlan::new(seed));
-        Ok(Self { feeds: feeds(&addresses, &keys), node, upstreams, faults })
+        Ok(Self { feeds: feeds(&addresses, &keys), node, first_day, is_fast: speed > 1, upstreams, faults })
     }
 
     /// The adapters, pointed at the simulated upstreams.
@@ -77,10 +83,36 @@ impl Demo {
         &self.feeds
     }
 
+    /// The tags of the world's pools, which no table of real ones has.
+    #[must_use]
+    pub fn pools(&self) -> Vec<Fact> {
+        let fact = |pool: &Pool| {
+            let fields = PoolEvidenceFields {
+                slug: pool.slug.to_owned(),
+                name: pool.name.to_owned(),
+                kind: EvidenceKind::Tag,
+                value: format!("/{}/", pool.name),
+                published_at: self.first_day.start(),
+                source: "https://simulated.invalid/pools".to_owned(),
+                note: "made up, like everything in this database".to_owned(),
+            };
+            Some(Fact::Pool(PoolEvidence::new(fields).ok()?))
+        };
+        POOLS.iter().filter(|pool| pool.slug != PoolEvidence::NOBODY).filter_map(fact).collect()
+    }
+
     /// The node that follows the simulated chain.
     #[must_use]
     pub const fn node(&self) -> &Watched {
         &self.node
+    }
+
+    /// Reads the blocks of all of the world's past, so that what miners move has something to be compared with.
+    /// A fast world does without: its new blocks come by the second and keep everybody busy.
+    pub async fn read_history(&self, deps: &Deps, stop: &CancellationToken) {
+        if !self.is_fast {
+            node::read_history(deps, &self.node, stop).await;
+        }
     }
 
     /// Lets the upstreams misbehave as the plan says, until told to stop.

@@ -26,8 +26,9 @@ use crate::sources::http::{Http, Limits};
 use crate::store::StoreError;
 use crate::store::database::{Mode, find_mode, find_world_time};
 use crate::store::migrate::is_current;
+use crate::worker::facts::load_facts;
 use crate::worker::migrate::migrate;
-use crate::worker::node::{Watched, catch_up, follow, read_history};
+use crate::worker::node::{Watched, catch_up, follow};
 use crate::worker::poll::Deps;
 use crate::worker::{read_all_due, work};
 
@@ -193,12 +194,13 @@ impl Role {
                 if let Err(error) = read_all_due(&deps, demo.feeds(), &self.stop).await {
                     tracing::warn!(%error, "the first read was cut short; going on");
                 }
+                load_facts(&mut *self.pool.acquire().await?, &demo.pools()).await?;
                 if let Err(error) = catch_up(&deps, demo.node(), &self.stop).await {
                     tracing::warn!(%error, "the first blocks could not be read; going on");
                 }
                 tokio::join!(
                     follow_node(&deps, Some(demo.node().clone()), &self.stop),
-                    read_history(&deps, demo.node(), &self.stop),
+                    demo.read_history(&deps, &self.stop),
                     work(deps.clone(), demo.feeds(), self.stop.clone()),
                     demo.switch_faults(&self.clock, &self.stop),
                     self.keep_published()

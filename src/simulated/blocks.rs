@@ -55,7 +55,8 @@ pub struct Pool {
     percent: u32,
 }
 
-const POOLS: [Pool; 6] = [
+/// Every pool of the world; the last one stands for blocks that name nobody.
+pub const POOLS: [Pool; 6] = [
     Pool { id: 1, name: "Harbour Pool", slug: "harbourpool", percent: 30 },
     Pool { id: 2, name: "Northwind", slug: "northwind", percent: 22 },
     Pool { id: 3, name: "Copper Hash", slug: "copperhash", percent: 18 },

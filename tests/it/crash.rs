@@ -105,3 +105,56 @@ async fn fifty_kills_lose_nothing_and_double_nothing() {
     database.pool.close().await;
     postgres.stop().await.unwrap();
 }
+
+/// A demo reads the history of its node from the start, thousands of blocks, while it follows the tip.
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_while_blocks_are_read_lose_nothing_and_double_nothing() {
+    let directory = Directory::new("crash-node");
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+    for _ in 0..6 {
+        let mut demo = Command::new(env!("CARGO_BIN_EXE_miner-signals"));
+        let demo = demo.args(["demo", "--port", "0", "--data-dir"]).arg(&directory.0).env_remove("DATABASE_URL");
+        let mut demo = demo.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        tokio::time::sleep(Duration::from_millis(random.random_range(2_000..5_000))).await;
+        demo.kill().unwrap();
+        demo.wait().unwrap();
+    }
+    let postgres = PrivatePostgres::start(&directory.0).await.unwrap();
+    let pool = miner_signals::store::database::pool(postgres.connect_options(), 2);
+    let (blocks, hashes, connected, unlinked, days): (i64, i64, i64, i64, i64) = sqlx::query_as(
+        "select count(*), count(distinct hash), (select count(distinct hash) from chain_event where connects),
+             (select count(*) from chain_block block
+              where not exists (select from chain_block below where below.hash = block.previous_hash)),
+             (select count(distinct period_start) from observation join series using (series_id)
+              where source = 'bitcoin-core' and metric = 'coinbase_spend_btc')
+         from chain_block",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!((blocks, connected), (hashes, hashes), "no block is stored twice, and each is of the chain");
+    assert!(unlinked <= 2, "history and what was followed are two runs without a gap: {unlinked}");
+    assert!(blocks > 2_000 && days > 10, "{blocks} blocks, {days} days");
+    let (head, last, count): (i64, i64, i64) =
+        sqlx::query_as("select head.batch, max(batch.batch), count(*) from head, batch group by head.batch")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    assert_eq!((head, head), (last, count), "batches have no gap");
+    // Days are told as if nothing had happened: what their blocks add up to.
+    let wrong: i64 = sqlx::query_scalar(
+        "select count(*) from (
+             select observation.period_start, observation.value from observation join series using (series_id)
+             where source = 'bitcoin-core' and metric = 'fees_btc' and resolution = '1d') told
+         join lateral (
+             select sum(fees_sat) / 1e8 as fees from chain_block
+             where header_time >= told.period_start and header_time < told.period_start + interval '1 day') added on true
+         where abs(told.value - added.fees) > 1e-9",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(wrong, 0);
+    pool.close().await;
+    postgres.stop().await.unwrap();
+}

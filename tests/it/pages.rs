@@ -123,7 +123,7 @@ async fn the_overview_has_newest_values_charts_and_sources() {
     ] {
         assert!(text.contains(words), "{words}");
     }
-    assert_eq!(text.matches("<svg ").count(), 6, "three charts, each wide and narrow");
+    assert_eq!(text.matches("<svg ").count(), 8, "four charts, each wide and narrow");
     assert_eq!(answer.header("x-stale"), "true");
     // Nothing changed, so nothing is sent again.
     let again = Request::get("/").header("if-none-match", answer.header("etag"));

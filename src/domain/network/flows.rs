@@ -25,6 +25,7 @@ type Column = Rc<Vec<Result<f64, Missing>>>;
 pub(super) struct FlowCells {
     zs: RefCell<BTreeMap<(usize, usize, usize), Column>>,
     ratios: RefCell<BTreeMap<(usize, usize), Column>>,
+    usd: RefCell<BTreeMap<(usize, usize), Rc<Vec<Option<f64>>>>>,
 }
 
 /// A series that spikes are looked for in, with its metric.
@@ -182,8 +183,22 @@ impl NetworkView<'_, '_> {
     fn ratio_of(&self, input: Input, candidate: usize, day: usize) -> Result<f64, Missing> {
         let begin = self.begin_of(input, candidate, day)?;
         let first = (day + 1).saturating_sub(OUTFLOW_YEAR_DAYS).max(begin);
+        if self.days().start == 0 {
+            return flows::outflow_ratio_365d(&self.usd(input, candidate)[first..=day]);
+        }
         let usd: Vec<Option<f64>> = (first..=day).map(|day| self.usd_of(input, candidate, day)).collect();
         flows::outflow_ratio_365d(&usd)
+    }
+
+    /// A source's own series in USD, where the view holds the whole history.
+    fn usd(&self, input: Input, candidate: usize) -> Rc<Vec<Option<f64>>> {
+        let key = (input.group(), candidate);
+        if let Some(known) = self.flows.usd.borrow().get(&key) {
+            return Rc::clone(known);
+        }
+        let usd = Rc::new(self.days().map(|day| self.usd_of(input, candidate, day)).collect::<Vec<_>>());
+        self.flows.usd.borrow_mut().insert(key, Rc::clone(&usd));
+        usd
     }
 
     pub(super) fn mpi(&self, day: usize) -> Result<f64, Missing> {
