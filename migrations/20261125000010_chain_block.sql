@@ -25,7 +25,6 @@ create table chain_block (
     unspent_coinbase_sat   bigint,
     coinbase_script        bytea,
     payout_addresses       text[],
-    answer_hash            bytea,
     answer_bytes           bigint,
     constraint chain_block_pkey primary key (hash, batch),
     constraint chain_block_hashes check (octet_length(hash) = 32 and octet_length(previous_hash) = 32
@@ -64,8 +63,7 @@ comment on column chain_block.spent_sat is 'Satoshi spent of each of them.';
 comment on column chain_block.unspent_coinbase_sat is 'Coinbase outputs alive after it on its own branch; null where not every block below was stored before it.';
 comment on column chain_block.coinbase_script is 'Script of its coinbase, in which pools write their names.';
 comment on column chain_block.payout_addresses is 'Addresses its coinbase pays to, the greatest payment first.';
-comment on column chain_block.answer_hash is 'BLAKE3 of the node''s answer, which itself is not kept: the node is the log.';
-comment on column chain_block.answer_bytes is 'Length of that answer.';
+comment on column chain_block.answer_bytes is 'Length of the node''s answer, which itself is not kept: the node is the log.';
 create index chain_block_height on chain_block (height);
 create index chain_block_batch on chain_block using brin (batch) with (pages_per_range = 16, autosummarize = on);
 create trigger chain_block_append_only before update or delete or truncate on chain_block

@@ -78,10 +78,7 @@ pub fn measure() -> Vec<Finding> {
 
 /// The sum of every daily value that a view holds: the least that reading the columns costs.
 fn pass_over(logs: &[SeriesLog], moment: Moment) -> f64 {
-    let inputs =
-        ["price_usd", "hashrate_h_per_s", "fees_btc", "issuance_btc", "block_count", "supply_btc", "difficulty"];
-    let logs = logs.iter().filter(|log| inputs.contains(&log.key.metric.slug));
-    logs.flat_map(|log| log.periods().filter_map(|period| period.value(moment))).sum()
+    logs.iter().flat_map(|log| log.periods().filter_map(|period| period.value(moment))).sum()
 }
 
 fn derive_everything(logs: &[SeriesLog], rules: &RuleBook, facts: &Facts, moment: Moment) -> f64 {

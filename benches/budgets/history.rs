@@ -24,7 +24,7 @@ const REVISED_EVERY: usize = 50;
 const REVISED_AFTER: Span = Span::DAY.times(5);
 
 /// The daily metrics, each with the level at which its walk begins.
-const DAILY: [(&str, f64); 8] = [
+const DAILY: [(&str, f64); 15] = [
     ("price_usd", 1_000.0),
     ("hashrate_h_per_s", 1e18),
     ("fees_btc", 50.0),
@@ -33,6 +33,13 @@ const DAILY: [(&str, f64); 8] = [
     ("block_count", 144.0),
     ("supply_btc", 1e7),
     ("exchange_inflow_btc", 40_000.0),
+    ("coinbase_spend_btc", 400.0),
+    ("coinbase_spend_aged_btc", 60.0),
+    ("coinbase_spend_coin_blocks", 400_000.0),
+    ("unspent_coinbase_btc", 1_700_000.0),
+    ("miner_outflow_btc", 5_000.0),
+    ("miner_reserve_btc", 1_800_000.0),
+    ("miner_to_exchange_btc", 500.0),
 ];
 
 /// The hourly ones, with their subject.

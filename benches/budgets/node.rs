@@ -167,7 +167,7 @@ pub fn measure_reading() -> anyhow::Result<Vec<Finding>> {
     let held = memory_of_a_block()?;
     Ok(vec![
         Finding {
-            work: format!("getblock of verbosity 3 → flow, {INPUTS} inputs, {megabytes:.1} MB of JSON, hashed"),
+            work: format!("getblock of verbosity 3 → flow, {INPUTS} inputs, {megabytes:.1} MB of JSON"),
             limit: format!("typed serde parse: {:.0} MB/s", median(&plain_rate)),
             measured: format!("{:.0} MB/s", median(&ours_rate)),
             ratio: Some(ratio),

@@ -13,20 +13,12 @@ use crate::domain::chain::{BlockHash, Header};
 use crate::domain::observation::Basis;
 use crate::domain::time::Timestamp;
 
-/// What is kept of the node's answer that a block was read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer {
-    /// BLAKE3 of its bytes.
-    pub hash: [u8; 32],
-    pub bytes: u64,
-}
-
 /// A block to be stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewBlock {
     pub block: Block,
-    /// `None` where the node did not give the block.
-    pub answer: Option<Answer>,
+    /// Length of the node's answer; `None` where it did not give the block.
+    pub answer_bytes: Option<u64>,
     /// Coinbase outputs alive after it, where every block below is stored.
     pub unspent: Option<u64>,
 }
@@ -73,7 +65,7 @@ pub async fn append_blocks(
     blocks: &[&NewBlock],
     followed: bool,
 ) -> Result<(), StoreError> {
-    for NewBlock { block, answer, unspent } in blocks {
+    for NewBlock { block, answer_bytes, unspent } in blocks {
         let header = &block.header;
         let flow = block.flow.as_ref().ok();
         let of = |number: fn(&BlockFlow) -> u64| flow.map(|flow| number(flow).cast_signed());
@@ -87,9 +79,9 @@ pub async fn append_blocks(
                  (hash, batch, height, previous_hash, header_time, median_time, bits, difficulty, chain_work, followed,
                   unavailable, transactions, fees_sat, coinbase_output_sat, spendable_output_sat, coinbase_outputs,
                   spendable_outputs, coinbase_inputs, ordinary_inputs, spent_heights, spent_sat, unspent_coinbase_sat,
-                  coinbase_script, payout_addresses, answer_hash, answer_bytes)
+                  coinbase_script, payout_addresses, answer_bytes)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                  $23, $24, $25, $26)",
+                  $23, $24, $25)",
             &header.hash[..],
             batch.number,
             i64::from(header.height),
@@ -114,8 +106,7 @@ pub async fn append_blocks(
             unspent.map(u64::cast_signed),
             flow.map(|flow| &flow.tag[..]),
             flow.map(|flow| &flow.payout_addresses[..]),
-            answer.as_ref().map(|answer| &answer.hash[..]),
-            answer.map(|answer| answer.bytes.cast_signed()),
+            answer_bytes.map(u64::cast_signed),
         )
         .execute(&mut *connection)
         .await?;

@@ -20,12 +20,22 @@ use crate::domain::time::{Day, Timestamp};
 /// A value or its absence for each day of the history.
 type Column = Rc<Vec<Result<f64, Missing>>>;
 
+/// A source's own values, for each day of the history.
+type Days = Rc<Vec<Option<f64>>>;
+
 /// What was computed of whole series, by group of series and source.
 #[derive(Debug, Default)]
 pub(super) struct FlowCells {
     zs: RefCell<BTreeMap<(usize, usize, usize), Column>>,
-    ratios: RefCell<BTreeMap<(usize, usize), Column>>,
-    usd: RefCell<BTreeMap<(usize, usize), Rc<Vec<Option<f64>>>>>,
+    ratios: RefCell<BTreeMap<(usize, usize), Rc<Ratios>>>,
+    usd: RefCell<BTreeMap<(usize, usize), Days>>,
+}
+
+/// The ratios of a source, with why there is none, and as a column to take windows of.
+#[derive(Debug)]
+struct Ratios {
+    of_days: Vec<Result<f64, Missing>>,
+    column: Vec<Option<f64>>,
 }
 
 /// A series that spikes are looked for in, with its metric.
@@ -177,7 +187,10 @@ impl NetworkView<'_, '_> {
     /// A day's flow in USD over its mean of a year, of the source that serves the day.
     pub(super) fn outflow_ratio(&self, input: Input, day: usize) -> Result<f64, Missing> {
         let candidate = self.group(input.group()).candidate(day).ok_or(Missing::NoData)?;
-        self.ratio_of(input, candidate, day)
+        match self.ratios(input, candidate) {
+            Some(ratios) => ratios.of_days[day],
+            None => self.ratio_of(input, candidate, day),
+        }
     }
 
     fn ratio_of(&self, input: Input, candidate: usize, day: usize) -> Result<f64, Missing> {
@@ -191,7 +204,7 @@ impl NetworkView<'_, '_> {
     }
 
     /// A source's own series in USD, where the view holds the whole history.
-    fn usd(&self, input: Input, candidate: usize) -> Rc<Vec<Option<f64>>> {
+    fn usd(&self, input: Input, candidate: usize) -> Days {
         let key = (input.group(), candidate);
         if let Some(known) = self.flows.usd.borrow().get(&key) {
             return Rc::clone(known);
@@ -210,15 +223,15 @@ impl NetworkView<'_, '_> {
         if first > day {
             return Err(Missing::InsufficientHistory);
         }
-        let ratio = |day: usize| match self.whole(input, candidate) {
-            Some(ratios) => ratios[day].ok(),
-            None => self.ratio_of(input, candidate, day).ok(),
-        };
-        flows::mpi(&(first..=day).map(ratio).collect::<Vec<_>>())
+        if let Some(ratios) = self.ratios(input, candidate) {
+            return flows::mpi(&ratios.column[first..=day]);
+        }
+        let ratios = (first..=day).map(|day| self.ratio_of(input, candidate, day).ok());
+        flows::mpi(&ratios.collect::<Vec<_>>())
     }
 
     /// Every ratio of a source, computed once, where the view holds the whole history.
-    fn whole(&self, input: Input, candidate: usize) -> Option<Column> {
+    fn ratios(&self, input: Input, candidate: usize) -> Option<Rc<Ratios>> {
         if self.days().start > 0 {
             return None;
         }
@@ -226,7 +239,9 @@ impl NetworkView<'_, '_> {
         if let Some(known) = self.flows.ratios.borrow().get(&key) {
             return Some(Rc::clone(known));
         }
-        let ratios: Column = Rc::new(self.days().map(|day| self.ratio_of(input, candidate, day)).collect());
+        let of_days: Vec<_> = self.days().map(|day| self.ratio_of(input, candidate, day)).collect();
+        let column = of_days.iter().map(|ratio| ratio.ok()).collect();
+        let ratios = Rc::new(Ratios { of_days, column });
         self.flows.ratios.borrow_mut().insert(key, Rc::clone(&ratios));
         Some(ratios)
     }

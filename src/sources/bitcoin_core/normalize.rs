@@ -1,8 +1,9 @@
 //! What a node says of a block to what the block moves, and whether it can be true.
 
+use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 
-use super::stream::{Splitter, Unreadable};
+use super::stream::{Splitter, Taken, Unreadable};
 use super::wire::{self, Envelope, RpcError};
 use crate::domain::block::{Block, BlockFlow, CoinbaseSpend, MAX_MONEY, Network, Unavailable};
 use crate::domain::chain::{BlockHash, Header, parse_block_hash};
@@ -26,19 +27,11 @@ pub struct Wanted {
     pub hash: BlockHash,
 }
 
-/// A block with the digest of the answer that it was read from.
+/// A block, and how long the answer was that it was read from. The answer is not kept: the node is the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadBlock {
     pub block: Block,
-    pub answer: AnswerDigest,
-}
-
-/// What is kept of an answer: the node itself is the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AnswerDigest {
-    /// BLAKE3 of its bytes.
-    pub hash: [u8; 32],
-    pub bytes: u64,
+    pub answer_bytes: u64,
 }
 
 /// Why an answer gives no block.
@@ -66,7 +59,6 @@ impl From<Unreadable> for NoBlock {
 pub struct BlockReader {
     splitter: Splitter,
     flow: FlowSum,
-    digest: blake3::Hasher,
     bytes: u64,
 }
 
@@ -76,13 +68,9 @@ impl BlockReader {
     /// # Errors
     /// If it is no JSON object with a list of transactions.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
-        self.digest.update(piece);
         self.bytes += piece.len() as u64;
         let flow = &mut self.flow;
-        self.splitter.push(piece, |transaction| {
-            flow.add(transaction);
-            Ok(())
-        })
+        self.splitter.push(piece, |bytes| flow.take(bytes))
     }
 
     /// The block, once the answer is over. What its transactions do is checked, and where that fails the
@@ -90,8 +78,9 @@ impl BlockReader {
     ///
     /// # Errors
     /// If there is no block, or not the one that was wanted.
-    pub fn finish(self, wanted: &Wanted) -> Result<ReadBlock, NoBlock> {
-        let (rest, has_transactions) = self.splitter.finish()?;
+    pub fn finish(mut self, wanted: &Wanted) -> Result<ReadBlock, NoBlock> {
+        let flow = &mut self.flow;
+        let (rest, has_transactions) = self.splitter.finish(|bytes| flow.take(bytes))?;
         let envelope: Envelope<wire::BlockHeader> =
             serde_json::from_slice(&rest).map_err(|error| NoBlock::Unreadable(error.to_string()))?;
         if let Some(error) = envelope.error {
@@ -109,10 +98,7 @@ impl BlockReader {
             }
         });
         let Place { header, median_time, chain_work } = place;
-        Ok(ReadBlock {
-            block: Block { header, median_time, chain_work, flow },
-            answer: AnswerDigest { hash: *self.digest.finalize().as_bytes(), bytes: self.bytes },
-        })
+        Ok(ReadBlock { block: Block { header, median_time, chain_work, flow }, answer_bytes: self.bytes })
     }
 }
 
@@ -219,24 +205,57 @@ struct FlowSum {
 }
 
 impl FlowSum {
-    /// Takes the next transaction, as it came.
-    fn add(&mut self, transaction: &[u8]) {
+    /// Takes the transaction that some bytes begin with, if they have all of it.
+    fn take(&mut self, bytes: &[u8]) -> Result<Taken, Unreadable> {
         let is_first = self.flow.transactions == 0;
+        let (length, outcome) = if self.fault.is_some() {
+            match parse_first::<IgnoredAny>(bytes) {
+                First::Whole(_, length) => (length, Ok(())),
+                First::Partly => return Ok(Taken::Partly),
+                First::Wrong(error) => return Err(Unreadable::NotJson(error)),
+            }
+        } else if is_first {
+            match parse_first::<wire::Coinbase<'_>>(bytes) {
+                First::Whole(coinbase, length) => (length, self.add_coinbase(&coinbase)),
+                First::Partly => return Ok(Taken::Partly),
+                First::Wrong(error) => return self.skip(bytes, error),
+            }
+        } else {
+            match parse_first::<wire::Transaction<'_>>(bytes) {
+                First::Whole(transaction, length) => (length, self.add_other(&transaction)),
+                First::Partly => return Ok(Taken::Partly),
+                First::Wrong(error) => return self.skip(bytes, error),
+            }
+        };
         self.flow.transactions += 1;
-        if self.fault.is_some() {
-            return;
+        if let Err(fault) = outcome {
+            self.note(fault);
         }
-        let added = if is_first { self.add_coinbase(transaction) } else { self.add_other(transaction) };
-        if let Err((reason, detail)) = added {
-            let place = self.flow.transactions;
-            self.fault = Some(Unavailable { reason, detail: format!("transaction {place}: {detail}") });
+        Ok(Taken::Whole(length))
+    }
+
+    /// Goes over a transaction that is JSON and not of the shape that it should have.
+    fn skip(&mut self, bytes: &[u8], error: String) -> Result<Taken, Unreadable> {
+        match parse_first::<IgnoredAny>(bytes) {
+            First::Whole(_, length) => {
+                self.flow.transactions += 1;
+                self.note(("bad_transaction", error));
+                Ok(Taken::Whole(length))
+            }
+            First::Partly => Ok(Taken::Partly),
+            First::Wrong(error) => Err(Unreadable::NotJson(error)),
         }
     }
 
-    fn add_coinbase(&mut self, transaction: &[u8]) -> Result<(), Fault> {
-        let coinbase: wire::Coinbase<'_> = parse(transaction)?;
+    fn note(&mut self, (reason, detail): Fault) {
+        let place = self.flow.transactions;
+        let fault = Unavailable { reason, detail: format!("transaction {place}: {detail}") };
+        self.fault.get_or_insert(fault);
+    }
+
+    fn add_coinbase(&mut self, coinbase: &wire::Coinbase<'_>) -> Result<(), Fault> {
         let flow = &mut self.flow;
-        let [input] = coinbase.vin;
+        let [input] = &coinbase.vin;
         flow.tag = bytes_of(input.coinbase)
             .ok_or_else(|| ("bad_transaction", "the script of the coinbase is no hexadecimal text".to_owned()))?;
         let mut payees: Vec<(u64, &str)> = Vec::new();
@@ -255,8 +274,7 @@ impl FlowSum {
         Ok(())
     }
 
-    fn add_other(&mut self, transaction: &[u8]) -> Result<(), Fault> {
-        let transaction: wire::Transaction<'_> = parse(transaction)?;
+    fn add_other(&mut self, transaction: &wire::Transaction<'_>) -> Result<(), Fault> {
         let (mut paid_in, mut paid_out) = (0_u64, 0_u64);
         for input in &transaction.vin {
             let prevout = input.prevout.as_ref().ok_or_else(|| {
@@ -306,8 +324,22 @@ impl FlowSum {
 /// Code of a reason, and the same for people.
 type Fault = (&'static str, String);
 
-fn parse<'a, T: serde::Deserialize<'a>>(transaction: &'a [u8]) -> Result<T, Fault> {
-    serde_json::from_slice(transaction).map_err(|error| ("bad_transaction", error.to_string()))
+/// What bytes that begin with a JSON value come to.
+enum First<T> {
+    /// The value, and how many bytes are its own.
+    Whole(T, usize),
+    Partly,
+    /// Not of the shape, or no JSON.
+    Wrong(String),
+}
+
+fn parse_first<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> First<T> {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<T>();
+    match values.next() {
+        Some(Ok(value)) => First::Whole(value, values.byte_offset()),
+        Some(Err(error)) if !error.is_eof() => First::Wrong(error.to_string()),
+        _ => First::Partly,
+    }
 }
 
 fn amount(value: &serde_json::value::RawValue) -> Result<u64, Fault> {
@@ -422,7 +454,7 @@ mod tests {
                 .ends_with("The Times 03/Jan/2009 Chancellor on brink of second bailout for banks")
         );
         assert_eq!((read.block.header.difficulty, read.block.header.previous), (1.0, [0; 32]));
-        assert_eq!(read.answer.bytes, GENESIS.len() as u64);
+        assert_eq!(read.answer_bytes, GENESIS.len() as u64);
     }
 
     #[test]

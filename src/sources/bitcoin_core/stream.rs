@@ -1,11 +1,9 @@
 //! An answer of `getblock`, taken in pieces as they come, a transaction at a time.
 //!
 //! The answer to a full block has 20 MB and more, most of it scripts and witnesses that nobody here
-//! reads. So it is never held whole: a scanner that knows strings and brackets finds where each
-//! transaction of `result.tx` ends, hands its bytes over, and forgets them. What is left, the envelope
-//! and the fields of the header, is small and is parsed at the end.
-
-use memchr::{memchr2, memchr3};
+//! reads. So it is never held whole: each transaction of `result.tx` is parsed out of the bytes that are
+//! there, and forgotten; one of which the end has not come waits for more. What is left, the envelope and
+//! the fields of the header, is small and is parsed at the end.
 
 /// What is left of an answer without its transactions is smaller than this.
 const REST_LIMIT: usize = 1024 * 1024;
@@ -21,6 +19,17 @@ pub enum Unreadable {
     Truncated,
     #[error("it is larger than any block: {0}")]
     TooLarge(&'static str),
+    #[error("a transaction is no JSON: {0}")]
+    NotJson(String),
+}
+
+/// What became of the bytes that begin with a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It was taken; so many bytes are its own.
+    Whole(usize),
+    /// Its end is not there.
+    Partly,
 }
 
 /// Where the scanner stands.
@@ -30,8 +39,8 @@ enum Place {
     Outside,
     /// In the list, between two transactions.
     Between,
-    /// In a transaction, so many brackets deep.
-    Inside(u32),
+    /// At the begin of a transaction, whose first bytes may be pending.
+    Inside,
 }
 
 /// How much of `"tx": [` was met, in the object of the result.
@@ -57,6 +66,9 @@ pub struct Splitter {
     string_began: usize,
     /// The begin of a transaction of which the end has not come.
     pending: Vec<u8>,
+    /// It is tried again when there are so many bytes of it: twice as many as the last time, so that a
+    /// transaction that fills a block is not read anew with every piece.
+    try_at: usize,
     seen_list: bool,
 }
 
@@ -71,68 +83,45 @@ impl Default for Splitter {
             rest: Vec::new(),
             string_began: 0,
             pending: Vec::new(),
+            try_at: 0,
             seen_list: false,
         }
     }
 }
 
 impl Splitter {
-    /// Takes the next piece of the answer and hands every transaction that ends in it to `take`.
+    /// Takes the next piece of the answer. `take` is given bytes that begin with a transaction, and says
+    /// whether that was whole.
     ///
     /// # Errors
-    /// [`Unreadable`], or what `take` says.
-    pub fn push<E: From<Unreadable>>(
+    /// [`Unreadable`], also of `take`.
+    pub fn push(
         &mut self,
-        mut piece: &[u8],
-        mut take: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        while !piece.is_empty() {
-            match self.place {
-                Place::Inside(depth) => {
-                    let (end, depth) = self.scan(piece, depth);
-                    let (of_transaction, later) = piece.split_at(end);
-                    piece = later;
-                    if depth > 0 {
-                        self.keep(of_transaction)?;
-                        self.place = Place::Inside(depth);
-                    } else {
-                        self.place = Place::Between;
-                        if self.pending.is_empty() {
-                            take(of_transaction)?;
-                        } else {
-                            self.keep(of_transaction)?;
-                            take(&self.pending)?;
-                            self.pending.clear();
-                        }
-                    }
-                }
-                Place::Between => {
-                    let first = piece[0];
-                    match first {
-                        b'{' => self.place = Place::Inside(0),
-                        b']' => {
-                            self.place = Place::Outside;
-                            self.rest.push(first);
-                            piece = &piece[1..];
-                        }
-                        b',' | b' ' | b'\n' | b'\r' | b'\t' => piece = &piece[1..],
-                        _ => return Err(Unreadable::Brackets.into()),
-                    }
-                }
-                Place::Outside => {
-                    self.step_outside(piece[0])?;
-                    piece = &piece[1..];
-                }
-            }
+        piece: &[u8],
+        take: impl FnMut(&[u8]) -> Result<Taken, Unreadable>,
+    ) -> Result<(), Unreadable> {
+        if self.pending.is_empty() {
+            return self.read(piece, take);
         }
-        Ok(())
+        if self.pending.len() + piece.len() > TRANSACTION_LIMIT {
+            return Err(Unreadable::TooLarge("one transaction"));
+        }
+        self.pending.extend_from_slice(piece);
+        if self.pending.len() < self.try_at {
+            return Ok(());
+        }
+        self.read_pending(take)
     }
 
     /// The answer without its transactions, and whether there was a list of them.
     ///
     /// # Errors
-    /// If the answer is not over.
-    pub fn finish(self) -> Result<(Vec<u8>, bool), Unreadable> {
+    /// If the answer is not over; those of `take`.
+    pub fn finish(
+        mut self,
+        take: impl FnMut(&[u8]) -> Result<Taken, Unreadable>,
+    ) -> Result<(Vec<u8>, bool), Unreadable> {
+        self.read_pending(take)?;
         if self.place == Place::Outside && self.depth == 0 && !self.in_string && !self.rest.is_empty() {
             Ok((self.rest, self.seen_list))
         } else {
@@ -140,48 +129,46 @@ impl Splitter {
         }
     }
 
-    fn keep(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
-        if self.pending.len() + bytes.len() > TRANSACTION_LIMIT {
-            return Err(Unreadable::TooLarge("one transaction"));
-        }
-        self.pending.extend_from_slice(bytes);
-        Ok(())
+    fn read_pending(&mut self, take: impl FnMut(&[u8]) -> Result<Taken, Unreadable>) -> Result<(), Unreadable> {
+        let pending = std::mem::take(&mut self.pending);
+        self.read(&pending, take)
     }
 
-    /// Goes on to the end of the transaction, or of the piece: where that is, and how many brackets are
-    /// open there.
-    fn scan(&mut self, piece: &[u8], mut depth: u32) -> (usize, u32) {
-        let mut at = 0;
-        while at < piece.len() {
-            if self.in_string {
-                if self.escaped {
-                    self.escaped = false;
-                    at += 1;
-                    continue;
-                }
-                let Some(next) = memchr2(b'"', b'\\', &piece[at..]) else { return (piece.len(), depth) };
-                match piece[at + next] {
-                    b'"' => self.in_string = false,
-                    _ => self.escaped = true,
-                }
-                at += next + 1;
-                continue;
-            }
-            let Some(next) = memchr3(b'"', b'{', b'}', &piece[at..]) else { return (piece.len(), depth) };
-            at += next + 1;
-            match piece[at - 1] {
-                b'"' => self.in_string = true,
-                b'{' => depth += 1,
-                _ => {
-                    // It began with a bracket, so there is one to close.
-                    depth -= 1;
-                    if depth == 0 {
-                        return (at, 0);
+    fn read(
+        &mut self,
+        mut bytes: &[u8],
+        mut take: impl FnMut(&[u8]) -> Result<Taken, Unreadable>,
+    ) -> Result<(), Unreadable> {
+        while let Some(&first) = bytes.first() {
+            match self.place {
+                Place::Inside => match take(bytes)? {
+                    Taken::Whole(length) => {
+                        self.place = Place::Between;
+                        bytes = &bytes[length..];
                     }
+                    Taken::Partly => {
+                        self.pending = bytes.to_vec();
+                        self.try_at = 2 * bytes.len();
+                        return Ok(());
+                    }
+                },
+                Place::Between => match first {
+                    b'{' => self.place = Place::Inside,
+                    b']' => {
+                        self.place = Place::Outside;
+                        self.rest.push(b']');
+                        bytes = &bytes[1..];
+                    }
+                    b',' | b' ' | b'\n' | b'\r' | b'\t' => bytes = &bytes[1..],
+                    _ => return Err(Unreadable::Brackets),
+                },
+                Place::Outside => {
+                    self.step_outside(first)?;
+                    bytes = &bytes[1..];
                 }
             }
         }
-        (at, depth)
+        Ok(())
     }
 
     fn step_outside(&mut self, byte: u8) -> Result<(), Unreadable> {
@@ -228,19 +215,30 @@ impl Splitter {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde::de::IgnoredAny;
 
     use super::*;
 
+    /// The objects of the list and the rest, of bytes that come in pieces.
     fn split(text: &str, piece: usize) -> Result<(Vec<String>, String), Unreadable> {
         let mut splitter = Splitter::default();
         let mut taken = Vec::new();
+        let mut take = |bytes: &[u8]| {
+            let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
+            match values.next() {
+                Some(Ok(_)) => {
+                    let length = values.byte_offset();
+                    taken.push(String::from_utf8(bytes[..length].to_vec()).unwrap());
+                    Ok(Taken::Whole(length))
+                }
+                Some(Err(error)) if !error.is_eof() => Err(Unreadable::NotJson(error.to_string())),
+                _ => Ok(Taken::Partly),
+            }
+        };
         for piece in text.as_bytes().chunks(piece) {
-            splitter.push(piece, |bytes| {
-                taken.push(String::from_utf8(bytes.to_vec()).unwrap());
-                Ok::<(), Unreadable>(())
-            })?;
+            splitter.push(piece, &mut take)?;
         }
-        let (rest, _) = splitter.finish()?;
+        let (rest, _) = splitter.finish(&mut take)?;
         Ok((taken, String::from_utf8(rest).unwrap()))
     }
 

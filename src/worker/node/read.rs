@@ -7,7 +7,6 @@ use crate::domain::block::{Block, Unavailable};
 use crate::domain::chain::BlockHash;
 use crate::sources::bitcoin_core::NodeError;
 use crate::sources::bitcoin_core::normalize::{Place, ReadBlock, Wanted, header};
-use crate::store::block::Answer;
 
 /// Requests under way at the same time.
 const IN_FLIGHT: usize = 4;
@@ -16,7 +15,8 @@ const IN_FLIGHT: usize = 4;
 #[derive(Debug, Clone)]
 pub(super) struct Shown {
     pub(super) block: Block,
-    pub(super) answer: Option<Answer>,
+    /// Length of the node's answer; `None` where it did not give the block.
+    pub(super) answer_bytes: Option<u64>,
 }
 
 /// The blocks of the node's chain from `first` to `last`, each naming the one before it; `below` is the hash
@@ -57,16 +57,13 @@ async fn read_block(watched: &Watched, height: u32) -> Result<Shown, NodeError> 
     let Watched { node, network, proof } = watched;
     let wanted = Wanted { network: *network, proof: *proof, hash: node.block_hash(height).await? };
     match node.block(&wanted).await {
-        Ok(ReadBlock { block, answer }) => {
-            let answer = Answer { hash: answer.hash, bytes: answer.bytes };
-            Ok(Shown { block, answer: Some(answer) })
-        }
+        Ok(ReadBlock { block, answer_bytes }) => Ok(Shown { block, answer_bytes: Some(answer_bytes) }),
         Err(error) if error.is_of_one_block() => {
             let said = node.block_header(&wanted.hash).await?;
             let place = header(&said, &wanted).map_err(|error| NodeError::Untrue(error.to_string()))?;
             let Place { header, median_time, chain_work } = place;
             let flow = Err(Unavailable { reason: error.code(), detail: error.to_string() });
-            Ok(Shown { block: Block { header, median_time, chain_work, flow }, answer: None })
+            Ok(Shown { block: Block { header, median_time, chain_work, flow }, answer_bytes: None })
         }
         Err(error) => Err(error),
     }

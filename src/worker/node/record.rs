@@ -109,7 +109,7 @@ pub(super) async fn record(
 fn with_unspent(joined: Vec<Shown>, known: &HashMap<BlockHash, Known>) -> Vec<NewBlock> {
     let mut below: Option<u64> = None;
     let mut blocks: Vec<NewBlock> = Vec::with_capacity(joined.len());
-    for Shown { mut block, answer } in joined {
+    for Shown { mut block, answer_bytes } in joined {
         if blocks.is_empty() {
             let stored = known.get(&block.header.previous).and_then(|known| known.unspent);
             below = if block.header.height == 0 { Some(0) } else { stored };
@@ -125,7 +125,7 @@ fn with_unspent(joined: Vec<Shown>, known: &HashMap<BlockHash, Known>) -> Vec<Ne
             _ => None,
         };
         below = unspent;
-        blocks.push(NewBlock { block, answer, unspent });
+        blocks.push(NewBlock { block, answer_bytes, unspent });
     }
     blocks
 }
