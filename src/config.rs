@@ -395,6 +395,40 @@ mod tests {
         }
     }
 
+    fn sources(arguments: &[&str]) -> SourceArgs {
+        #[derive(clap::Parser)]
+        struct Only {
+            #[command(flatten)]
+            sources: SourceArgs,
+        }
+        <Only as clap::Parser>::parse_from(["test"].iter().chain(arguments)).sources
+    }
+
+    #[test]
+    fn esplora_is_asked_on_demand_and_never_beside_a_node() {
+        let esplora = |arguments: &[&str]| sources(arguments).esplora();
+        assert!(matches!(esplora(&[]), Ok(Esplora::Off)));
+        let Ok(Esplora::Watched(watch)) = esplora(&["--with", "esplora"]) else { panic!("it is asked for") };
+        assert_eq!((watch.server.address().as_str(), watch.pace.as_secs()), ("https://mempool.space/api", 2));
+        let own = ["--esplora-url", "http://127.0.0.1:3000", "--esplora-seconds-per-request", "0.05"];
+        let Ok(Esplora::Watched(watch)) = esplora(&own) else { panic!("it is named") };
+        assert_eq!((watch.server.address().port(), watch.pace.as_millis()), (Some(3_000), 50));
+        assert!(matches!(esplora(&["--with", "esplora", "--without", "esplora"]), Ok(Esplora::Off)));
+        let node = ["--bitcoin-core-url", "http://127.0.0.1:8332", "--bitcoin-core-cookie", "/x", "--with", "esplora"];
+        assert!(matches!(esplora(&node), Ok(Esplora::NodeInstead)));
+        assert!(esplora(&["--with", "electrs"]).unwrap_err().to_string().contains("only esplora"));
+        assert!(esplora(&["--esplora-url", "ftp://host"]).is_err());
+        assert!(sources(&["--without", "esplora"]).feeds().is_ok());
+    }
+
+    #[test]
+    fn a_pace_is_seconds_that_let_a_round_end_within_a_day() {
+        assert_eq!((pace("2"), pace("0.5")), (Ok(Duration::from_secs(2)), Ok(Duration::from_millis(500))));
+        for text in ["", "-1", "10", "NaN", "inf", "2s"] {
+            assert!(pace(text).is_err(), "{text}");
+        }
+    }
+
     #[test]
     fn the_directory_wins_and_the_address_is_never_printed() {
         let args = DatabaseArgs {

@@ -263,7 +263,7 @@ mod tests {
         (first..=last)
             .map(|number| WatchedCoinbase {
                 block: block(number),
-                outputs: Some(vec![u64::from(number.unsigned_abs()), 0, 1]),
+                outputs: Some(vec![number.unsigned_abs(), 0, 1]),
                 looked_height,
                 is_done: false,
             })

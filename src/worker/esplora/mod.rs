@@ -54,8 +54,6 @@ use crate::store::run::{Counts, Failure, abandon_feed_runs, finish_run, start_fe
 
 /// How the feed is called in the ledger.
 pub const FEED: &str = "coinbases";
-/// One request in so much time is a tenth of what any public server was seen to allow.
-pub const USUAL_PACE: Duration = Duration::from_secs(2);
 /// With a slower one a round of looks takes longer than a day.
 pub const SLOWEST_PACE: Duration = Duration::from_secs(9);
 /// There is a block in ten minutes.
@@ -339,7 +337,7 @@ impl Watcher {
         let progress = read_progress(connection, goal, COINBASE_MATURITY).await?;
         let told = find_newest_day(connection, SOURCE, days::SPEND).await?;
         let is_filling = edges.is_some_and(|edges| edges.lowest.time >= self.first_window_begin(&edges));
-        let detail = describe(progress, days.filter(|_| !is_filling && goal.is_some()), told);
+        let detail = describe(progress, is_filling, days.filter(|_| goal.is_some()), told);
         Ok(if let Some(worst) = claim.set_aside.first() {
             (State::Quarantining, Some(worst.reason), worst.detail.clone())
         } else if progress.postponed > 0 {
@@ -376,15 +374,17 @@ impl Watcher {
     }
 }
 
-/// How far the watch is, for people. `days` are those with a whole window.
-fn describe(progress: Progress, days: Option<Days>, told: Option<Day>) -> String {
+/// How far the watch is, for people; `is_filling` while blocks of the first window are missing. Without `days` none
+/// has a whole window yet.
+fn describe(progress: Progress, is_filling: bool, days: Option<Days>, told: Option<Day>) -> String {
     let told = told.map_or_else(|| "no day is known yet".to_owned(), |told| format!("the newest day known is {told}"));
+    let blocks = progress.blocks;
     match days {
+        _ if is_filling => format!("read {blocks} blocks, and the first window is not whole; {told}"),
         _ if progress.unread > u64::from(FINAL_CONFIRMATIONS) => {
-            let read = progress.blocks - progress.unread;
-            format!("read {read} of {} coinbases; {told}", progress.blocks)
+            format!("read {} of {blocks} coinbases; {told}", blocks - progress.unread)
         }
-        None => format!("{} blocks, and the first window is not whole; {told}", progress.blocks),
+        None => format!("{blocks} coinbases; {told}, and the first whole one is not over"),
         Some(days) => {
             format!("looked at {} of {} coinbases for {}; {told}", progress.looked, progress.wanted, days.newest)
         }
