@@ -32,6 +32,7 @@ comment on column watched_coinbase.looked_height is 'Height of the chain that wa
 comment on column watched_coinbase.is_done is 'Whether every output was spent, six blocks deep: there is nothing left to look at.';
 comment on column watched_coinbase.retry_at is 'After an answer that could not be used: not asked again before; else null.';
 create index watched_coinbase_height on watched_coinbase (height);
+create index watched_coinbase_unread on watched_coinbase (height) where is_member and txid is null;
 create index watched_coinbase_time on watched_coinbase (header_time);
 
 create table watched_spend (

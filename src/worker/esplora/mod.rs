@@ -58,6 +58,8 @@ pub const FEED: &str = "coinbases";
 pub const SLOWEST_PACE: Duration = Duration::from_secs(9);
 /// There is a block in ten minutes.
 const NEWEST_EVERY: Span = Span::MINUTE.times(5);
+/// Nothing else becomes due by itself but what was postponed.
+const IDLE: Span = Span::SECOND.times(15);
 /// Answers of one run: enough that claims cost little, few enough that another worker can soon take over.
 const RUN_ANSWERS: i64 = 50;
 /// The newest days hold this many blocks at most, unless blocks come three times as fast as they should.
@@ -144,7 +146,7 @@ pub async fn watch(deps: Deps, watch: Watch, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let wait = match watcher.step(&stop).await {
             Ok(Step::Read(_)) => SHORTEST_SLEEP,
-            Ok(_) => LONGEST_SLEEP,
+            Ok(_) => watcher.deps.clock.wait(IDLE),
             Err(error) => {
                 if !away || !error.is_outage() {
                     tracing::warn!(source = SOURCE, %error, "what was seen of coinbases could not be recorded; trying again");

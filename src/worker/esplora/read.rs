@@ -65,8 +65,15 @@ impl Watcher {
                 Meeting::Parts => {
                     let Some(tip) = edges.map(|edges| edges.tip) else { break };
                     if self.is_of_chain(claim, &tip, stop).await? {
-                        // One of several servers behind the address, and it is behind the one asked before.
-                        break;
+                        if top.height <= tip.height {
+                            // One of several servers at the address, and it is behind the one asked before.
+                            break;
+                        }
+                        let detail = format!(
+                            "the newest blocks do not stand on that of height {}, which is said to be of the chain",
+                            tip.height
+                        );
+                        return Err(Trouble::Answer { code: "broken_chain", detail });
                     }
                     self.leave(claim, tip, stop).await?;
                     // The same page may join what is left.
