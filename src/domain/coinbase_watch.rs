@@ -155,7 +155,7 @@ pub fn final_height(blocks: &[WatchedBlock], day: Day) -> Option<u32> {
     Some(blocks.get(confirmed.max(past_end))?.height)
 }
 
-/// The newest day that is final in a run of blocks that begins before it, and the height with which it became
+/// The newest day that is final in a run of blocks that begins on it or before, and the height with which it became
 /// so.
 #[must_use]
 pub fn newest_final_day(blocks: &[WatchedBlock]) -> Option<(Day, u32)> {
@@ -280,7 +280,8 @@ mod tests {
         assert_eq!(final_height(&blocks, day()), Some(block(101).height));
         assert_eq!(final_height(&blocks[..blocks.len() - 1], day()), None);
         assert_eq!(newest_final_day(&blocks), Some((day(), block(101).height)));
-        assert_eq!(newest_final_day(&blocks[..50]), None);
+        assert_eq!(newest_final_day(&blocks[..50]), Some((day().plus(-1), block(5).height)));
+        assert_eq!(newest_final_day(&blocks[1..50]), None);
         let mut late = blocks;
         let last = late.len() - 1;
         late[last].median_time = day().end().minus(Span::SECOND);
