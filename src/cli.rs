@@ -176,7 +176,8 @@ impl Cli {
             }
             Command::Backfill { source, from, to, database, sources } => {
                 let asked = backfill::Asked { source, from, to };
-                backfill::run(&asked, database.live()?, &sources).await?;
+                // Boxed, as it is the largest of the commands and would make all of them so.
+                Box::pin(backfill::run(&asked, database.live()?, &sources)).await?;
             }
             Command::Migrate { database } => {
                 let database = database::open(database.live()?).await?;

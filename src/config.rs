@@ -14,12 +14,15 @@ use url::Url;
 
 use crate::api::auth::Access;
 use crate::domain::block::Network;
+use crate::domain::coinbase_watch::WINDOW;
 use crate::sources::bitcoin_core::normalize::Proof;
 use crate::sources::bitcoin_core::{Auth, Node, SOURCE};
+use crate::sources::esplora::{self, Server};
 use crate::sources::feed::{ApiKey, Feed};
 use crate::sources::http::{Http, Limits};
 use crate::sources::{Addresses, Keys, NAMES, feeds};
 use crate::store::private_postgres;
+use crate::worker::esplora::{SLOWEST_PACE, Watch};
 use crate::worker::node::Watched;
 
 /// Where the data lives.
@@ -57,6 +60,9 @@ pub struct SourceArgs {
     /// Sources that are not asked, separated by commas
     #[arg(long, value_name = "SOURCES", value_delimiter = ',', env = "MINER_SIGNALS_WITHOUT")]
     pub without: Vec<String>,
+    /// Sources that are asked although they are not by default, separated by commas: esplora
+    #[arg(long, value_name = "SOURCES", value_delimiter = ',', env = "MINER_SIGNALS_WITH")]
+    pub with: Vec<String>,
     /// An address at which the operators of sources can reach you; sent with every request
     #[arg(long, value_name = "CONTACT", env = "MINER_SIGNALS_CONTACT")]
     pub contact: Option<String>,
@@ -96,6 +102,12 @@ pub struct SourceArgs {
     /// The password of that user
     #[arg(long, value_name = "PASSWORD", env = "MINER_SIGNALS_BITCOIN_CORE_PASSWORD", hide_env_values = true)]
     pub bitcoin_core_password: Option<Secret>,
+    /// An Esplora server such as your own, for flows of miners without a node; naming one asks it, as --with esplora does
+    #[arg(long, value_name = "URL", env = "MINER_SIGNALS_ESPLORA_URL")]
+    pub esplora_url: Option<String>,
+    /// Seconds between two requests to it, at most 9: with more, a round of looks takes longer than a day
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = pace, env = "MINER_SIGNALS_ESPLORA_SECONDS_PER_REQUEST")]
+    pub esplora_seconds_per_request: Duration,
     /// Another address of CryptoQuant
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_CRYPTOQUANT_URL")]
     pub cryptoquant_url: Option<String>,
@@ -137,9 +149,10 @@ impl SourceArgs {
             );
         }
         let mut feeds = feeds(&addresses, &keys);
-        for unwanted in self.without.iter().filter(|unwanted| !unwanted.is_empty() && *unwanted != SOURCE) {
-            if !NAMES.contains(&unwanted.as_str()) {
-                bail!("--without {unwanted}: no such source; there are {} and {SOURCE}", NAMES.join(", "));
+        for unwanted in self.without.iter().filter(|unwanted| !unwanted.is_empty()) {
+            if !NAMES.contains(&unwanted.as_str()) && ![SOURCE, esplora::SOURCE].contains(&unwanted.as_str()) {
+                let (names, esplora) = (NAMES.join(", "), esplora::SOURCE);
+                bail!("--without {unwanted}: no such source; there are {names}, {SOURCE} and {esplora}");
             }
             feeds.retain(|feed| feed.source() != unwanted);
         }
@@ -168,6 +181,31 @@ impl SourceArgs {
         // An answer that came after the lease had run out could not be recorded.
         let node = Node::new(address, auth, NODE_DEADLINE.min(self.lease() / 2))?;
         Ok(Some(Watched { node, network: Network::Main, proof: Proof::Required }))
+    }
+
+    /// The Esplora server through which coinbases are watched, if it is asked for and no own node says the same
+    /// and more.
+    ///
+    /// # Errors
+    /// If `--with` names another source, or an address cannot be used.
+    pub fn esplora(&self) -> anyhow::Result<Esplora> {
+        let names = |list: &[String]| list.iter().any(|name| name == esplora::SOURCE);
+        if let Some(unknown) = self.with.iter().find(|name| !name.is_empty() && *name != esplora::SOURCE) {
+            bail!("--with {unknown}: only {} is not asked by default", esplora::SOURCE);
+        }
+        let given = address(esplora::SOURCE, self.esplora_url.as_ref())?;
+        if names(&self.without) || (given.is_none() && !names(&self.with)) {
+            return Ok(Esplora::Off);
+        }
+        if self.node()?.is_some() {
+            return Ok(Esplora::NodeInstead);
+        }
+        let address = match given {
+            Some(address) => address,
+            None => Url::parse(esplora::USUAL_ADDRESS)?,
+        };
+        let server = Server::new(address);
+        Ok(Esplora::Watched(Watch { server, pace: self.esplora_seconds_per_request, window: WINDOW }))
     }
 
     /// The keys to sources; an empty one is none.
@@ -210,6 +248,23 @@ impl SourceArgs {
     pub fn lease(&self) -> Duration {
         Duration::from_secs(u64::from(self.lease_seconds))
     }
+}
+
+/// Whether coinbases are watched without a node.
+#[derive(Debug, Clone)]
+pub enum Esplora {
+    /// Nobody asked for it.
+    Off,
+    /// An own node is configured, which says the same of coins of every age.
+    NodeInstead,
+    Watched(Watch),
+}
+
+/// Seconds between two requests, with decimals.
+fn pace(text: &str) -> Result<Duration, String> {
+    let pace = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    pace.filter(|pace| *pace <= SLOWEST_PACE)
+        .ok_or_else(|| format!("seconds from 0 to {} are expected, such as 0.5", SLOWEST_PACE.as_secs()))
 }
 
 /// The address of a source as it was given; an empty variable gives none.
@@ -337,6 +392,40 @@ mod tests {
         for address in ["127.0.0.1", "127.1.2.3", "::1"] {
             assert_eq!(listen(address).access(), Access::Open);
             assert!(listen(address).check_public(0).is_ok());
+        }
+    }
+
+    fn sources(arguments: &[&str]) -> SourceArgs {
+        #[derive(clap::Parser)]
+        struct Only {
+            #[command(flatten)]
+            sources: SourceArgs,
+        }
+        <Only as clap::Parser>::parse_from(["test"].iter().chain(arguments)).sources
+    }
+
+    #[test]
+    fn esplora_is_asked_on_demand_and_never_beside_a_node() {
+        let esplora = |arguments: &[&str]| sources(arguments).esplora();
+        assert!(matches!(esplora(&[]), Ok(Esplora::Off)));
+        let Ok(Esplora::Watched(watch)) = esplora(&["--with", "esplora"]) else { panic!("it is asked for") };
+        assert_eq!((watch.server.address().as_str(), watch.pace.as_secs()), ("https://mempool.space/api", 2));
+        let own = ["--esplora-url", "http://127.0.0.1:3000", "--esplora-seconds-per-request", "0.05"];
+        let Ok(Esplora::Watched(watch)) = esplora(&own) else { panic!("it is named") };
+        assert_eq!((watch.server.address().port(), watch.pace.as_millis()), (Some(3_000), 50));
+        assert!(matches!(esplora(&["--with", "esplora", "--without", "esplora"]), Ok(Esplora::Off)));
+        let node = ["--bitcoin-core-url", "http://127.0.0.1:8332", "--bitcoin-core-cookie", "/x", "--with", "esplora"];
+        assert!(matches!(esplora(&node), Ok(Esplora::NodeInstead)));
+        assert!(esplora(&["--with", "electrs"]).unwrap_err().to_string().contains("only esplora"));
+        assert!(esplora(&["--esplora-url", "ftp://host"]).is_err());
+        assert!(sources(&["--without", "esplora"]).feeds().is_ok());
+    }
+
+    #[test]
+    fn a_pace_is_seconds_that_let_a_round_end_within_a_day() {
+        assert_eq!((pace("2"), pace("0.5")), (Ok(Duration::from_secs(2)), Ok(Duration::from_millis(500))));
+        for text in ["", "-1", "10", "NaN", "inf", "2s"] {
+            assert!(pace(text).is_err(), "{text}");
         }
     }
 

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use super::database;
-use crate::config::{DatabaseChoice, SourceArgs};
+use crate::config::{DatabaseChoice, Esplora, SourceArgs};
 use crate::domain::time::Timestamp;
-use crate::sources::{NAMES, bitcoin_core};
+use crate::sources::{NAMES, bitcoin_core, esplora};
 use crate::store::StoreError;
 use crate::store::database::{Mode, find_mode};
 use crate::store::doctor::{Facts, read_facts};
@@ -148,6 +148,7 @@ async fn check_sources(
         checks.push(Check { what, verdict, found });
     }
     check_node(mode, sources, &states, checks).await;
+    check_esplora(mode, sources, &states, checks);
     for (source, variable) in NAMES.iter().filter_map(|source| Some((*source, without_key(source)?))) {
         let found = format!("no key; set {variable} to read it");
         checks.push(Check { what: source.to_owned(), verdict: Verdict::Note, found });
@@ -188,6 +189,33 @@ async fn check_node(mode: Mode, sources: &SourceArgs, states: &[FeedState], chec
         },
     };
     checks.push(Check { what: "bitcoin-core node".to_owned(), verdict, found });
+}
+
+/// The watch of coinbases without a node: whether it is asked for, and how its last run left it.
+fn check_esplora(mode: Mode, sources: &SourceArgs, states: &[FeedState], checks: &mut Vec<Check>) {
+    if mode.is_simulated() {
+        return;
+    }
+    let state = states.iter().find(|state| state.source == esplora::SOURCE);
+    let (verdict, found) = match (sources.esplora(), state) {
+        (Err(error), _) => (Verdict::Wrong, format!("{error:#}")),
+        (Ok(Esplora::Off), _) => {
+            let found =
+                "not asked; for flows of miners without a node set MINER_SIGNALS_ESPLORA_URL or give --with esplora";
+            (Verdict::Note, found.to_owned())
+        }
+        (Ok(Esplora::NodeInstead), _) => {
+            (Verdict::Note, "not asked: the own node says the same, of coins of every age".to_owned())
+        }
+        (Ok(Esplora::Watched(watch)), None) => {
+            let address = watch.server.address();
+            (Verdict::Note, format!("never asked; run `miner-signals up` or `worker` to watch through {address}"))
+        }
+        (Ok(Esplora::Watched(watch)), Some(state)) => {
+            (verdict_of(state), format!("{}, through {}", describe_feed(state), watch.server.address()))
+        }
+    };
+    checks.push(Check { what: "esplora coinbases".to_owned(), verdict, found });
 }
 
 fn verdict_of(state: &FeedState) -> Verdict {

@@ -21,11 +21,12 @@ use crate::api::router::application;
 use crate::api::server::{ServerLimits, serve};
 use crate::api::snapshot::Published;
 use crate::clock::Clock;
-use crate::config::{DatabaseChoice, ListenArgs, SourceArgs};
+use crate::config::{DatabaseChoice, Esplora, ListenArgs, SourceArgs};
 use crate::sources::http::{Http, Limits};
 use crate::store::StoreError;
 use crate::store::database::{Mode, find_mode, find_world_time};
 use crate::store::migrate::is_current;
+use crate::worker::esplora::watch;
 use crate::worker::facts::load_facts;
 use crate::worker::migrate::migrate;
 use crate::worker::node::{Watched, catch_up, follow};
@@ -180,9 +181,10 @@ impl Role {
                     bail!("this database holds simulated data, and live sources must not be mixed into it");
                 }
                 let deps = self.deps(sources.http()?, sources.lease());
-                let (feeds, node) = (sources.feeds()?, sources.node()?);
+                let (feeds, node, esplora) = (sources.feeds()?, sources.node()?, sources.esplora()?);
                 tokio::join!(
                     follow_node(&deps, node, &self.stop),
+                    watch_coinbases(&deps, esplora, &self.stop),
                     work(deps.clone(), &feeds, self.stop.clone()),
                     self.keep_published()
                 );
@@ -285,5 +287,14 @@ impl Role {
 async fn follow_node(deps: &Deps, node: Option<Watched>, stop: &CancellationToken) {
     if let Some(node) = node {
         follow(deps.clone(), node, stop.clone()).await;
+    }
+}
+
+/// Watches coinbases through Esplora, if that is asked for and there is no own node.
+async fn watch_coinbases(deps: &Deps, esplora: Esplora, stop: &CancellationToken) {
+    match esplora {
+        Esplora::Off => {}
+        Esplora::NodeInstead => tracing::info!("esplora is not asked: the own node says the same and more"),
+        Esplora::Watched(server) => watch(deps.clone(), server, stop.clone()).await,
     }
 }

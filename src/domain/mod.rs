@@ -18,6 +18,7 @@ pub mod block_tail;
 pub mod catalog;
 pub mod chain;
 pub mod choice;
+pub mod coinbase_watch;
 pub mod epochs;
 pub mod facts;
 pub mod indicators;

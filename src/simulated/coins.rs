@@ -60,6 +60,11 @@ impl Coins {
         Self { spends }
     }
 
+    /// Height that spends and height that mined, of every coin that is spent, in that order.
+    pub fn lives(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.spends.iter().copied()
+    }
+
     /// The heights whose coinbases the block at a height spends, lowest first.
     pub fn spent_at(&self, height: u32) -> impl Iterator<Item = u32> {
         let from = self.spends.partition_point(|&(spent, _)| spent < height);

@@ -10,6 +10,7 @@ pub mod candles;
 pub mod coinbase;
 pub mod coinmetrics;
 pub mod cryptoquant;
+pub mod esplora;
 pub mod facts;
 pub mod feed;
 pub mod glassnode;
@@ -17,7 +18,7 @@ pub mod http;
 pub mod kraken;
 pub mod mempool;
 pub mod observations;
-mod observe;
+pub mod observe;
 mod text;
 
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 //! [`poll`] is one run of one feed, [`work`] goes on until told to stop.
 
 pub mod backfill;
+pub mod esplora;
 pub mod facts;
 pub mod import;
 pub mod ingest;

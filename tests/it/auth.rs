@@ -391,12 +391,12 @@ async fn sources_say_how_their_feeds_fare() {
         ["bitcoin-core", "mempool", "coinbase", "kraken", "bitstamp", "glassnode", "coinmetrics", "cryptoquant"];
     assert_eq!(names, named, "all that the rules name");
 
-    let imported = &sources["data"][6];
+    let imported = &sources["data"][7];
     assert_eq!(
         (&imported["state"], &imported["feeds"], &imported["quarantined"]),
         (&json!(null), &json!([]), &json!(0))
     );
-    let read = &sources["data"][1];
+    let read = &sources["data"][2];
     let of_worst = json!({
         "state": "failing", "reason": "timeout", "detail": "no answer within 10 s",
         "since": "2026-01-01T08:00:00Z",
@@ -465,7 +465,7 @@ async fn what_was_never_read_is_null() {
     let status = api.json("/v1/status").await;
     assert_eq!((&status["data"]["quarantine"], &status["data"]["runs"]), (&json!(null), &json!(null)));
     let sources = api.json("/v1/sources").await;
-    assert_eq!(sources["data"].as_array().unwrap().len(), 8);
+    assert_eq!(sources["data"].as_array().unwrap().len(), 9);
     for name in ["state", "feeds", "quarantined", "since"] {
         assert_eq!(sources["data"][0][name], json!(null), "{name}");
     }

@@ -37,7 +37,7 @@ fn handbook_z(flows: &[f64]) -> f64 {
     let median = |values: &mut Vec<f64>| {
         values.sort_by(f64::total_cmp);
         let middle = values.len() / 2;
-        if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+        if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
     };
     let logs: Vec<f64> = flows.iter().map(|flow| flow.ln()).collect();
     let level = |day: usize| {

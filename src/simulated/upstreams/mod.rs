@@ -10,6 +10,7 @@
 //! | `table.rs` | rows of time series, how they are distorted and written |
 //! | `mempool.rs`, `coinmetrics.rs`, `coinbase.rs`, `kraken.rs`, `bitstamp.rs`, `cryptoquant.rs`, `glassnode.rs` | the endpoints of a source |
 //! | `bitcoin_core.rs` | an own node, with faults of its own |
+//! | `esplora.rs` | a server for those without a node, with faults of its own beside those of the others |
 //! | `misbehaviour.rs` | the kinds of faults of the others |
 //! | `transport.rs` | faults below the format: slow, huge, cut, redirected |
 
@@ -19,6 +20,7 @@ mod bitstamp;
 mod coinbase;
 mod coinmetrics;
 mod cryptoquant;
+pub mod esplora;
 mod glassnode;
 mod kraken;
 mod mempool;
@@ -46,11 +48,12 @@ use axum_server::Handle;
 
 use self::answer::{Asked, Reply};
 use self::bitcoin_core::{Branch, NodeFault, SimulatedNode};
+use self::esplora::{EsploraFault, SimulatedEsplora};
 pub use self::misbehaviour::Misbehaviour;
 use super::world::World;
 use crate::domain::time::Timestamp;
 
-/// The sources that are simulated. A name is also the first step of the paths of its source.
+/// The sources that are simulated and read in a demo, which has a node in place of Esplora. A name is also the first step of the paths of its source.
 pub const SOURCES: [&str; 7] = ["mempool", "coinmetrics", "coinbase", "kraken", "bitstamp", "cryptoquant", "glassnode"];
 
 /// The key that every simulated source takes, where it takes one; any other is refused.
@@ -89,6 +92,7 @@ struct Shared {
     address: SocketAddr,
     sources: BTreeMap<&'static str, Source>,
     node: SimulatedNode,
+    esplora: SimulatedEsplora,
 }
 
 #[derive(Default)]
@@ -106,8 +110,10 @@ impl Upstreams {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let sources = SOURCES.map(|source| (source, Source::default())).into();
-        let shared = Arc::new(Shared { world, now, address, sources, node: SimulatedNode::default() });
+        let names = SOURCES.into_iter().chain([ESPLORA]);
+        let sources = names.map(|source| (source, Source::default())).collect();
+        let (node, esplora) = (SimulatedNode::default(), SimulatedEsplora::default());
+        let shared = Arc::new(Shared { world, now, address, sources, node, esplora });
         let server = Handle::new();
         let router = Router::new().fallback(respond).with_state(Arc::clone(&shared));
         let serving = axum_server::from_tcp(listener)?.http1_only().handle(server.clone());
@@ -137,6 +143,16 @@ impl Upstreams {
     /// Makes the own node follow a branch, or the story's chain again.
     pub fn branch_node(&self, branch: Option<Branch>) {
         *self.running.shared.node.branch.lock().unwrap_or_else(PoisonError::into_inner) = branch;
+    }
+
+    /// Makes the Esplora server say what is not so, or the truth again.
+    pub fn break_esplora(&self, fault: Option<EsploraFault>) {
+        *self.running.shared.esplora.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    /// Makes the Esplora server follow a branch, or the story's chain again.
+    pub fn branch_esplora(&self, branch: Option<Branch>) {
+        *self.running.shared.esplora.branch.lock().unwrap_or_else(PoisonError::into_inner) = branch;
     }
 
     /// How many calls the own node has received.
@@ -198,6 +214,7 @@ async fn respond(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         "kraken" => kraken::answer(&asked),
         "cryptoquant" => cryptoquant::answer(&asked),
         "glassnode" => glassnode::answer(&asked),
+        ESPLORA => shared.esplora.answer(&asked),
         _ => bitstamp::answer(&asked),
     };
     if misbehaviour == Some(Misbehaviour::Truncated) {
@@ -209,6 +226,8 @@ async fn respond(State(shared): State<Arc<Shared>>, request: Request) -> Respons
 
 /// The first step of the node's address.
 pub const NODE: &str = "bitcoin-core";
+/// The first step of the Esplora server's address.
+pub const ESPLORA: &str = "esplora";
 /// Bytes of a call to the node.
 const CALL_LIMIT: usize = 64 * 1024;
 

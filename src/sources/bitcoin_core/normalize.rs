@@ -354,7 +354,7 @@ fn add(sum: u64, satoshi: u64) -> Result<u64, Fault> {
 
 /// An output that begins with `OP_RETURN` can never be spent. Source: Bitcoin Core, `src/script/script.h`,
 /// `IsUnspendable`.
-fn is_spendable(script: &str) -> bool {
+pub(in crate::sources) fn is_spendable(script: &str) -> bool {
     !script.starts_with("6a")
 }
 
