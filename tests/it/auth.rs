@@ -387,8 +387,17 @@ async fn sources_say_how_their_feeds_fare() {
     let api = database.api().await;
     let sources = api.json("/v1/sources").await;
     let names: Vec<&Value> = sources["data"].as_array().unwrap().iter().map(|source| &source["source"]).collect();
-    let named =
-        ["bitcoin-core", "mempool", "coinbase", "kraken", "bitstamp", "glassnode", "coinmetrics", "cryptoquant"];
+    let named = [
+        "bitcoin-core",
+        "esplora",
+        "mempool",
+        "coinbase",
+        "kraken",
+        "bitstamp",
+        "glassnode",
+        "coinmetrics",
+        "cryptoquant",
+    ];
     assert_eq!(names, named, "all that the rules name");
 
     let imported = &sources["data"][7];
