@@ -158,6 +158,7 @@ mod tests {
                     time: at(minutes),
                     bits: Some(0x1d00_ffff),
                     difficulty: 1.5,
+                    found_by: None,
                 },
                 median_time: at(median_minutes),
                 chain_work: [0; 32],

@@ -182,6 +182,7 @@ mod tests {
                 time: time(height),
                 bits: Some(0x1d00_ffff),
                 difficulty: 1.0,
+                found_by: None,
             },
             median_time: time(height.saturating_sub(5)),
             chain_work: [0; 32],

@@ -41,6 +41,50 @@ pub struct Header {
     pub bits: Option<u32>,
     /// Relative to the first block's, `65535 * 2^208 / target`.
     pub difficulty: f64,
+    /// Who found the block, as an explorer says; `None` where nobody does.
+    pub found_by: Option<FoundBy>,
+}
+
+/// What an explorer says of the finder of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundBy {
+    pub pool: PoolSlug,
+    /// Subsidy and fees, in satoshi.
+    pub reward: u64,
+}
+
+/// The name of a pool in addresses, as an explorer writes it: short, so that headers stay small.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PoolSlug([u8; PoolSlug::LENGTH]);
+
+impl PoolSlug {
+    /// Bytes of the longest name.
+    const LENGTH: usize = 24;
+
+    /// A name of ASCII letters, digits and hyphens; `None` for anything else, and for a longer one.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if text.is_empty() || text.len() > Self::LENGTH || !text.bytes().all(fits) {
+            return None;
+        }
+        let mut bytes = [0; Self::LENGTH];
+        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        Some(Self(bytes))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let length = self.0.iter().position(|&byte| byte == 0).unwrap_or(Self::LENGTH);
+        // Only ASCII goes in.
+        std::str::from_utf8(&self.0[..length]).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for PoolSlug {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.as_str().fmt(f)
+    }
 }
 
 /// A header as stored: by whom it was shown, and since when it is known.
@@ -119,7 +163,7 @@ struct EpochHeaders {
 
 /// Every stored header of every source.
 ///
-/// A header takes 128 bytes, and a year has about 53,000 of them: 7 MB a year for each source. Logs of
+/// A header takes 168 bytes, and a year has about 53,000 of them: 9 MB a year for each source. Logs of
 /// successive snapshots share the epochs that did not change.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HeaderLog {
@@ -296,6 +340,7 @@ pub(super) mod tests {
                 time,
                 bits: Some(0x1705_3894),
                 difficulty: 53_911_173_001_054.59,
+                found_by: None,
             },
             source: "test".into(),
             known_at: time.plus(Span::MINUTE),

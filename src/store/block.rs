@@ -323,6 +323,7 @@ impl BlockRow {
             time: self.header_time.into(),
             bits: Some(small_in("bits", self.bits)?),
             difficulty: self.difficulty,
+            found_by: None,
         };
         let chain_work = hash_in("chain_work", self.chain_work.clone())?;
         let (batch, followed) = (self.batch, self.followed);

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::StoreError;
 use super::head::Batch;
-use crate::domain::chain::{BlockHash, Header, StoredHeader, header_known_at};
+use crate::domain::chain::{BlockHash, FoundBy, Header, PoolSlug, StoredHeader, header_known_at};
 use crate::domain::observation::Resolution;
 use crate::domain::rules::SourceRules;
 
@@ -42,14 +42,18 @@ pub async fn append_headers(
         columns.difficulty.push(header.difficulty);
         columns.known_at.push(known_at.into());
         columns.basis.push(basis.name());
+        columns.pool.push(header.found_by.map(|found| found.pool.as_str().to_owned()));
+        columns.reward.push(header.found_by.map(|found| found.reward.cast_signed()));
     }
     let appended = sqlx::query!(
         "/* append_headers */ insert into block_header
-             (hash, previous_hash, height, header_time, bits, difficulty, known_at, known_basis, source, batch)
-         select hash, previous_hash, height, header_time, bits, difficulty, known_at, known_basis::known_basis, $9, $10
+             (hash, previous_hash, height, header_time, bits, difficulty, known_at, known_basis, pool, reward_sat, source,
+              batch)
+         select hash, previous_hash, height, header_time, bits, difficulty, known_at, known_basis::known_basis, pool,
+             reward_sat, $9, $10
          from unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::double precision[],
-                  $7::timestamptz[], $8::text[])
-             as shown (hash, previous_hash, height, header_time, bits, difficulty, known_at, known_basis)
+                  $7::timestamptz[], $8::text[], $11::text[], $12::bigint[])
+             as shown (hash, previous_hash, height, header_time, bits, difficulty, known_at, known_basis, pool, reward_sat)
          where not exists (select from block_header stored where stored.hash = shown.hash and stored.source = $9)",
         &columns.hash,
         &columns.previous,
@@ -60,7 +64,9 @@ pub async fn append_headers(
         &columns.known_at,
         &columns.basis as &[&str],
         source,
-        batch.number
+        batch.number,
+        &columns.pool as &[Option<String>],
+        &columns.reward as &[Option<i64>]
     )
     .execute(connection)
     .await?;
@@ -78,6 +84,8 @@ struct Columns<'a> {
     difficulty: Vec<f64>,
     known_at: Vec<DateTime<Utc>>,
     basis: Vec<&'a str>,
+    pool: Vec<Option<String>>,
+    reward: Vec<Option<i64>>,
 }
 
 /// Every header stored after a batch, in no particular order; batch 0 gives everything.
@@ -90,7 +98,7 @@ pub async fn read_headers_after(connection: &mut PgConnection, batch: i64) -> Re
     let mut rows = sqlx::query_as!(
         HeaderRow,
         "/* read_headers_after */ select hash, source, height, previous_hash, header_time, bits, difficulty, known_at,
-             batch
+             batch, pool, reward_sat
          from block_header where batch > $1",
         batch
     )
@@ -119,6 +127,8 @@ struct HeaderRow {
     difficulty: f64,
     known_at: DateTime<Utc>,
     batch: i64,
+    pool: Option<String>,
+    reward_sat: Option<i64>,
 }
 
 impl HeaderRow {
@@ -130,6 +140,12 @@ impl HeaderRow {
             time: self.header_time.into(),
             bits: self.bits.map(|bits| small_in("bits", bits)).transpose()?,
             difficulty: self.difficulty,
+            found_by: self
+                .pool
+                .as_deref()
+                .and_then(PoolSlug::new)
+                .zip(self.reward_sat)
+                .map(|(pool, reward)| FoundBy { pool, reward: reward.unsigned_abs() }),
         };
         Ok(StoredHeader { header, source, known_at: self.known_at.into(), batch: self.batch })
     }

@@ -31,6 +31,7 @@ fn epoch(blocks: u32) -> Vec<Header> {
         time: began().plus(Span::SECOND.times(INTERVAL * i64::from(place))),
         bits: Some(BITS),
         difficulty: Target::from_compact(BITS).unwrap().difficulty(),
+        found_by: None,
     };
     (0..blocks).map(header).collect()
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestDatabase, value};
 use crate::node::Home;
+use crate::upstream::Surroundings;
 
 const FIRST: &str = "2024-01-01";
 
@@ -217,4 +218,28 @@ async fn a_block_is_in_the_answers_as_soon_as_it_is_stored() {
     for wrong in ["P0D", "P91D", "PT1H", "week"] {
         assert_eq!(api.get(&format!("/v1/pools?window={wrong}")).await.status, 400, "{wrong}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_node_pools_are_what_an_explorer_says() {
+    let database = TestDatabase::new().await;
+    let around = Surroundings::frozen(database.pool.clone());
+    around.run("mempool", "tip").await;
+    let api = database.api().await;
+    let answer = api.json("/v1/pools?window=P1D").await;
+    let world = crate::upstream::world();
+    let tip = world.tip(around.deps.clock.now()).unwrap();
+    let found = |slug: &str| (tip - 14..=tip).filter(|&height| world.block(height).unwrap().pool.slug == slug);
+    let rows = answer["data"].as_array().unwrap();
+    assert_eq!((&answer["meta"]["sources"], rows.is_empty()), (&json!(["mempool"]), false));
+    let mut blocks = 0;
+    for row in rows {
+        let slug = row["pool"].as_str().unwrap();
+        assert_eq!(row["blocks"], json!(found(slug).count()), "{slug}");
+        let reward: u64 = found(slug).map(|height| world.block(height).unwrap().reward_satoshi).sum();
+        assert!((row["reward_btc"].as_f64().unwrap() * 1e8 - reward as f64).abs() < 0.5, "{slug}");
+        assert_eq!((&row["whole"], &row["spent_btc"]), (&json!(false), &Value::Null));
+        blocks += row["blocks"].as_u64().unwrap();
+    }
+    assert_eq!(blocks, 15);
 }

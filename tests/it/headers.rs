@@ -161,6 +161,7 @@ impl Branch {
             time: Timestamp::from_epoch_seconds(self.time(place + 1)).unwrap(),
             bits: None,
             difficulty: 1e14,
+            found_by: None,
         };
         self.ids.windows(2).enumerate().map(header).collect()
     }

@@ -151,6 +151,7 @@ pub fn header(said: &wire::BlockHeader, wanted: &Wanted) -> Result<Place, NoBloc
             time: instant("time", i64::from(said.time))?,
             bits: Some(bits),
             difficulty: target.difficulty(),
+            found_by: None,
         },
         median_time: instant("mediantime", said.mediantime)?,
         chain_work: hash_of("chainwork", &said.chainwork)?,

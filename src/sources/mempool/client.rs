@@ -374,6 +374,7 @@ mod tests {
             time: at("2030-01-01T00:59:00Z"),
             bits: Some(0x1705_3894),
             difficulty: headers[0].difficulty,
+            found_by: None,
         };
         assert_eq!(headers[0], first);
         assert!((first.difficulty - 53_911_173_001_054.59).abs() < 0.01, "with all its digits");

@@ -8,7 +8,7 @@ use super::super::text::Text;
 use super::super::{Normalized, Refused};
 use super::chain::{Block, Chain, Period, Sums};
 use super::wire;
-use crate::domain::chain::{BlockHash, Header, parse_block_hash};
+use crate::domain::chain::{BlockHash, FoundBy, Header, PoolSlug, parse_block_hash};
 use crate::domain::indicators::difficulty::{RETARGET_BLOCKS, Target};
 use crate::domain::observation::Resolution;
 use crate::domain::time::{Span, Timestamp};
@@ -226,7 +226,14 @@ fn header(height: u64, block: &wire::Block, now: Timestamp) -> Result<Header, Re
         time,
         bits: bits(height, block)?,
         difficulty: difficulty(height, block)?,
+        found_by: found_by(block),
     })
+}
+
+/// Nobody, where the server does not say both who and how much.
+fn found_by(block: &wire::Block) -> Option<FoundBy> {
+    let pool = PoolSlug::new(block.extras.pool.slug.get()?)?;
+    Some(FoundBy { pool, reward: block.extras.reward.whole()? })
 }
 
 fn block_hash(height: u64, text: &Text) -> Result<BlockHash, Refused> {

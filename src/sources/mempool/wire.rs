@@ -72,6 +72,15 @@ pub struct Extras {
     pub total_fees: Text,
     /// Satoshi, subsidy and fees together.
     pub reward: Text,
+    pub pool: Pool,
+}
+
+/// Who found a block, by its coinbase.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Pool {
+    /// The name in addresses; `unknown` where nobody can be named.
+    pub slug: Text,
 }
 
 /// `GET /v1/difficulty-adjustment`. Shares are in percent. Dates and spans are in milliseconds, at

@@ -14,7 +14,7 @@
 //! died goes on with the next request. A day is told whole or not at all.
 //!
 //! A round of the usual window is some 8,600 requests less the coinbases that are spent, five hours at one
-//! request in two seconds; the first window takes three times as many requests again.
+//! request in two seconds; the first window takes 19,000 more, once.
 //!
 //! | file | what |
 //! | --- | --- |
