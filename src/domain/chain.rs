@@ -457,7 +457,7 @@ pub(super) mod tests {
         let more = log.with_headers(vec![header(2_017, 0, 0)]);
         assert!(Arc::ptr_eq(&log.epochs[&0], &more.epochs[&0]));
         assert_eq!((log.len(), more.len()), (2, 3));
-        assert_eq!(size_of::<StoredHeader>(), 128);
+        assert_eq!(size_of::<StoredHeader>(), 168);
     }
 
     /// A stored header of a small tree: any branch on any branch, known and stored at any time.
