@@ -7,7 +7,7 @@
 //! Money is in whole satoshi throughout.
 
 use super::chain::Header;
-use super::indicators::hashprice::{FIRST_SUBSIDY_SATOSHI, HALVING_INTERVAL_BLOCKS};
+use super::indicators::hashprice::{FIRST_SUBSIDY_SATOSHI, subsidy_satoshi};
 use super::time::Timestamp;
 
 /// The source of everything that an own node says.
@@ -45,11 +45,10 @@ impl Network {
     /// The new coins that a block may claim.
     #[must_use]
     pub fn subsidy_satoshi(self, height: u32) -> u64 {
-        let halving_blocks = match self {
-            Self::Main => HALVING_INTERVAL_BLOCKS,
-            Self::Regtest => 150,
-        };
-        FIRST_SUBSIDY_SATOSHI.checked_shr(height / halving_blocks).unwrap_or(0)
+        match self {
+            Self::Main => subsidy_satoshi(height),
+            Self::Regtest => FIRST_SUBSIDY_SATOSHI.checked_shr(height / 150).unwrap_or(0),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::read::{Read, ReadError, read};
 use super::retry::wait_after;
 use super::schedule::Entry;
-use super::settle::{Settled, settle};
+use super::settle::{Settled, quarantined, settle};
 use crate::clock::Clock;
 use crate::domain::append::{Arrival, Refusal};
 use crate::domain::chain::Header;
@@ -30,7 +30,7 @@ use crate::sources::http::Http;
 use crate::sources::{Normalized, Refused};
 use crate::store::StoreError;
 use crate::store::backfill::mark_done;
-use crate::store::evidence::{Quarantined, keep_validator, quarantine};
+use crate::store::evidence::{keep_validator, quarantine};
 use crate::store::feed_state::{Attempt, Standing, State, find_standing, note_attempt};
 use crate::store::lease::{Lease, give_back, hold, take};
 use crate::store::observation::EarlierRead;
@@ -243,7 +243,7 @@ impl Run<'_> {
         counts.stored += new_headers as u64;
         counts.unchanged += (settled.headers.len() - new_headers) as u64;
         counts.quarantined = set_aside.len() as u64;
-        quarantine(&mut transaction, self.claim.run_id, &self.quarantined(&set_aside)).await?;
+        quarantine(&mut transaction, self.claim.run_id, &quarantined(self.entry.source, &set_aside)).await?;
         for kept in &read.kept {
             let (etag, last_modified) = (kept.validators.etag.as_deref(), kept.validators.last_modified.as_deref());
             keep_validator(&mut transaction, &kept.address, etag, last_modified, kept.raw_id).await?;
@@ -311,7 +311,7 @@ impl Run<'_> {
         let mut transaction = connection.begin().await?;
         hold(&mut transaction, &self.claim.lease, self.deps.lease).await?;
         let set_aside: Vec<Refused> = error.refused().into_iter().collect();
-        quarantine(&mut transaction, self.claim.run_id, &self.quarantined(&set_aside)).await?;
+        quarantine(&mut transaction, self.claim.run_id, &quarantined(self.entry.source, &set_aside)).await?;
         let counts = Counts { quarantined: set_aside.len() as u64, ..Counts::default() };
         let failure = Failure { code: error.code(), detail: &detail };
         finish_run(&mut transaction, self.claim.run_id, counts, Some(failure)).await?;
@@ -337,19 +337,6 @@ impl Run<'_> {
             reason: Some(error.code().to_owned()),
             next_due_at,
         }))
-    }
-
-    fn quarantined(&self, set_aside: &[Refused]) -> Vec<Quarantined> {
-        let record = |refused: &Refused| Quarantined {
-            source: self.entry.source.to_owned(),
-            file: None,
-            line: None,
-            metric: refused.metric.clone(),
-            reason: refused.reason,
-            detail: refused.detail.clone(),
-            record: refused.detail.clone(),
-        };
-        set_aside.iter().map(record).collect()
     }
 }
 

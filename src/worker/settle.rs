@@ -11,6 +11,7 @@ use crate::domain::plausible::find_jumps;
 use crate::domain::time::Timestamp;
 use crate::sources::{Normalized, Refused};
 use crate::store::StoreError;
+use crate::store::evidence::Quarantined;
 use crate::store::feed_state::State;
 use crate::store::observation::find_value_before;
 
@@ -37,6 +38,20 @@ pub(super) struct Verdict {
     pub(super) state: State,
     pub(super) reason: Option<String>,
     pub(super) detail: Option<String>,
+}
+
+/// What a source gave that cannot be used, as the quarantine keeps it.
+pub(super) fn quarantined(source: &str, set_aside: &[Refused]) -> Vec<Quarantined> {
+    let record = |refused: &Refused| Quarantined {
+        source: source.to_owned(),
+        file: None,
+        line: None,
+        metric: refused.metric.clone(),
+        reason: refused.reason,
+        detail: refused.detail.clone(),
+        record: refused.detail.clone(),
+    };
+    set_aside.iter().map(record).collect()
 }
 
 /// Sets aside what jumps too far from the value before, and cuts the rest into batches.

@@ -1,5 +1,7 @@
 //! `/v1/pools`: who found the newest blocks, by what they wrote into their coinbases.
 
+use std::collections::HashMap;
+
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
@@ -114,7 +116,7 @@ fn pools(question: &Question) -> Result<Content, Problem> {
     let blocks = &known[..count.unwrap_or(known.len())];
     let mut freshness =
         blocks.first().map_or_else(Freshness::default, |tip| Freshness::of(tip.block.header.time, HEADER_TIMING));
-    let mut rows = rows_of(view, blocks, count.is_some());
+    let mut rows = rows_of(view, &known, blocks, count.is_some());
     if rows.is_empty() {
         (rows, freshness) = rows_of_headers(view, window);
     }
@@ -126,7 +128,7 @@ fn pools(question: &Question) -> Result<Content, Problem> {
     Ok(Content { data: Box::new(Rows { rows, columns }), meta, freshness, next_cursor: None })
 }
 
-fn rows_of(view: &View, blocks: &[&LoggedBlock], whole: bool) -> Vec<PoolShare> {
+fn rows_of(view: &View, known: &[&LoggedBlock], blocks: &[&LoggedBlock], whole: bool) -> Vec<PoolShare> {
     let (Some(tip), Some(first)) = (blocks.first(), blocks.last()) else { return Vec::new() };
     let stored = &view.snapshot.stored;
     let table = Pools::at(&stored.facts, view.moment);
@@ -135,10 +137,7 @@ fn rows_of(view: &View, blocks: &[&LoggedBlock], whole: bool) -> Vec<PoolShare> 
         attribute(&table, &flow.tag, flow.payout_addresses.iter().map(String::as_str)).pool()
     };
     // Every block that is known, since coins of the window were mined before it.
-    let miners: std::collections::HashMap<u32, _> = newest_blocks(&stored.blocks, view.moment, usize::MAX)
-        .into_iter()
-        .map(|block| (block.block.header.height, pool_of(block)))
-        .collect();
+    let miners: HashMap<u32, _> = known.iter().map(|block| (block.block.header.height, pool_of(block))).collect();
     let mut tally = PoolTally::default();
     for block in blocks {
         let Ok(flow) = &block.block.flow else {

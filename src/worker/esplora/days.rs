@@ -2,7 +2,6 @@
 
 use sqlx::Connection as _;
 
-use super::read::quarantined;
 use super::{Claim, Days};
 use crate::domain::append::{Arrival, Incoming, withdrawal};
 use crate::domain::block_days::{CLEARLY_BEFORE, FlowSums};
@@ -16,12 +15,13 @@ use crate::sources::esplora::SOURCE;
 use crate::sources::observe::{Observer, SUBJECT};
 use crate::store::StoreError;
 use crate::store::coinbase_watch::{find_height_before, find_newest_day, read_watched};
-use crate::store::evidence::{Quarantined, quarantine};
+use crate::store::evidence::quarantine;
 use crate::store::head::{record_batch, take_head};
 use crate::store::lease::hold;
 use crate::store::observation::{append, list_metrics_with_value};
 use crate::store::rule::read_rule_book;
 use crate::worker::poll::Deps;
+use crate::worker::settle::quarantined;
 
 /// What a day without a whole round of looks lacks.
 pub(super) const SPEND: &str = "coinbase_spend_btc";
@@ -61,7 +61,7 @@ pub(super) async fn tell(deps: &Deps, claim: &mut Claim, days: Days, window: Spa
         }
     }
 
-    let set_aside: Vec<Quarantined> = normalized.refused.iter().map(quarantined).collect();
+    let set_aside = quarantined(SOURCE, &normalized.refused);
     quarantine(&mut connection, claim.run_id, &set_aside).await?;
     claim.counts.read += normalized.arrivals.len() as u64;
     claim.counts.quarantined += normalized.refused.len() as u64;

@@ -17,8 +17,9 @@ use crate::sources::http::{FetchError, Fetched};
 use crate::store::coinbase_watch::{
     DueCoinbase, add_blocks, find_edges, keep_coinbase, keep_look, leave_blocks, postpone, read_blocks, read_spends,
 };
-use crate::store::evidence::{Quarantined, keep_raw, quarantine};
+use crate::store::evidence::{keep_raw, quarantine};
 use crate::store::lease::hold;
+use crate::worker::settle::quarantined;
 
 /// A reorganisation is followed this deep; a deeper one is another chain, which a person must judge.
 const DEEPEST_REORGANISATION: u32 = 100;
@@ -294,7 +295,7 @@ impl Watcher {
         let mut connection = self.deps.pool.acquire().await?;
         let mut transaction = connection.begin().await?;
         hold(&mut transaction, &claim.lease, self.deps.lease).await?;
-        quarantine(&mut transaction, claim.run_id, &[quarantined(&refused)]).await?;
+        quarantine(&mut transaction, claim.run_id, &quarantined(SOURCE, std::slice::from_ref(&refused))).await?;
         postpone(&mut transaction, hash, until).await?;
         transaction.commit().await?;
         claim.counts.quarantined += 1;
@@ -381,17 +382,5 @@ fn meeting(page: &[WatchedBlock], tip: &WatchedBlock) -> Meeting {
         _ if page.iter().any(joins) => Meeting::Joins,
         Some(low) if low.height > tip.height.saturating_add(1) => Meeting::TooHigh,
         _ => Meeting::Parts,
-    }
-}
-
-pub(super) fn quarantined(refused: &Refused) -> Quarantined {
-    Quarantined {
-        source: SOURCE.to_owned(),
-        file: None,
-        line: None,
-        metric: refused.metric.clone(),
-        reason: refused.reason,
-        detail: refused.detail.clone(),
-        record: refused.detail.clone(),
     }
 }

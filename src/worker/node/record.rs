@@ -16,7 +16,7 @@ use crate::sources::Refused;
 use crate::sources::bitcoin_core::SOURCE;
 use crate::store::StoreError;
 use crate::store::block::{Known, NewBlock, append_blocks, append_events, find_blocks};
-use crate::store::evidence::{Quarantined, quarantine};
+use crate::store::evidence::quarantine;
 use crate::store::feed_state::{State, find_standing, note_attempt};
 use crate::store::head::{record_batch, take_head};
 use crate::store::header::append_headers;
@@ -25,6 +25,7 @@ use crate::store::observation::{EarlierRead, append};
 use crate::store::rule::read_rule_book;
 use crate::store::run::{Counts, finish_run};
 use crate::worker::poll::Deps;
+use crate::worker::settle::quarantined;
 
 /// What blocks are read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub(super) async fn record(
     let appended = append(&mut transaction, batch, rules, &days.arrivals, earlier).await?;
     rows += appended.stored;
 
-    quarantine(&mut transaction, claim.run_id, &set_aside.iter().map(quarantined).collect::<Vec<_>>()).await?;
+    quarantine(&mut transaction, claim.run_id, &quarantined(SOURCE, &set_aside)).await?;
     let counts = Counts {
         read: (joined.len() + days.arrivals.len()) as u64,
         stored: rows as u64,
@@ -142,16 +143,4 @@ fn fault_of(new: &NewBlock) -> Option<Refused> {
     let header = &new.block.header;
     let detail = format!("block {} ({}): {detail}", header.height, block_hash_text(&header.hash));
     Some(Refused { metric: None, reason, detail })
-}
-
-fn quarantined(refused: &Refused) -> Quarantined {
-    Quarantined {
-        source: SOURCE.to_owned(),
-        file: None,
-        line: None,
-        metric: refused.metric.clone(),
-        reason: refused.reason,
-        detail: refused.detail.clone(),
-        record: refused.detail.clone(),
-    }
 }
