@@ -19,6 +19,7 @@ pub mod catalog;
 pub mod chain;
 pub mod choice;
 pub mod coinbase_watch;
+pub mod credit;
 pub mod epochs;
 pub mod facts;
 pub mod indicators;

@@ -1,0 +1,3 @@
+//! Balance sheets of listed miners, as filed and as known: instruments, figures, and what follows of them.
+
+pub mod figure;
