@@ -3,6 +3,7 @@
 //! A figure comes out of a filing that machines read, or out of the table `fundamentals.csv`. Both have the
 //! two clocks of everything here, so a restatement is one more version and V(T, S) says which counts.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -202,8 +203,8 @@ pub enum Origin {
         /// Place of the concept in the list of those that mean the item: 0 is preferred.
         rank: u8,
     },
-    /// A row of `fundamentals.csv`.
-    Table,
+    /// A row of `fundamentals.csv`, which says when it was published.
+    Table { published_at: Timestamp },
 }
 
 /// One version of one number of one issuer.
@@ -232,11 +233,12 @@ impl Figure {
     }
 
     /// Among versions of one number: filings before tables, concepts in their order, then the newest.
-    fn precedence(&self) -> (bool, std::cmp::Reverse<u8>, Timestamp, i64) {
-        match &self.origin {
-            Origin::Filing { rank, .. } => (true, std::cmp::Reverse(*rank), self.known_at, self.batch),
-            Origin::Table => (false, std::cmp::Reverse(0), self.known_at, self.batch),
-        }
+    fn precedence(&self) -> (bool, Reverse<u8>, Timestamp, Timestamp, i64) {
+        let (is_filing, rank, published_at) = match self.origin {
+            Origin::Filing { rank, .. } => (true, rank, self.known_at),
+            Origin::Table { published_at } => (false, 0, published_at),
+        };
+        (is_filing, Reverse(rank), published_at, self.known_at, self.batch)
     }
 }
 

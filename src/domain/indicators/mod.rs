@@ -17,6 +17,7 @@
 
 pub mod capitulation;
 pub mod collapse;
+pub mod credit;
 pub mod difficulty;
 pub mod flows;
 pub mod hashprice;
