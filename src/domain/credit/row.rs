@@ -695,6 +695,7 @@ const fn item_range(item: Item) -> (f64, f64) {
         | Item::AdjustedEbitda
         | Item::NetIncome
         | Item::ContractedHpcMargin
+        | Item::Impairment
         | Item::PowerCost => (-1e11, 1e11),
         Item::BtcMined | Item::BtcSold | Item::BtcHeld | Item::BtcPledged => (0.0, 1e6),
         Item::EnergizedHashrate | Item::OperatingHashrate => (0.0, 1_000.0),
