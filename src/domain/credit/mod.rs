@@ -2,7 +2,11 @@
 
 pub mod book;
 pub mod cells;
+pub mod debt;
 pub mod figure;
+pub mod measure;
+pub mod miner;
 pub mod periods;
+pub mod revenue;
 pub mod row;
 pub mod word;
