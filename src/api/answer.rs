@@ -152,6 +152,10 @@ pub trait Data {
     fn text(&self) -> Option<String> {
         None
     }
+    /// Events for a calendar (RFC 5545); `None` where there are none.
+    fn calendar(&self) -> Option<String> {
+        None
+    }
     /// The picture of it; `None` where there is none. Its size is set by who shows it.
     fn chart(&self) -> Option<Chart> {
         None
@@ -464,6 +468,11 @@ impl Question {
                 Form::Text => {
                     vec![content.data.text().map(Bytes::from).ok_or_else(|| {
                         Problem::new(Code::Stale, "There is no value to give as text.").retry_after(60)
+                    })?]
+                }
+                Form::Ics => {
+                    vec![content.data.calendar().map(Bytes::from).ok_or_else(|| {
+                        Problem::new(Code::NotAcceptable, "There is no calendar of this; it comes as .json and .csv.")
                     })?]
                 }
                 Form::Svg => {

@@ -26,10 +26,15 @@ pub enum Form {
     Text,
     /// A chart.
     Svg,
+    /// Events for a calendar (RFC 5545).
+    Ics,
 }
 
 /// What most answers come in: rows of an object or a list.
 pub const ROW_FORMS: &[Form] = &[Form::Json, Form::Csv, Form::Ndjson];
+
+/// The same for what has dates.
+pub const DATED_FORMS: &[Form] = &[Form::Json, Form::Csv, Form::Ndjson, Form::Ics];
 
 /// The same for what can be drawn.
 pub const DRAWN_FORMS: &[Form] = &[Form::Json, Form::Csv, Form::Ndjson, Form::Svg];
@@ -44,7 +49,7 @@ pub struct Asked {
 }
 
 impl Form {
-    pub const ALL: [Self; 5] = [Self::Json, Self::Csv, Self::Ndjson, Self::Text, Self::Svg];
+    pub const ALL: [Self; 6] = [Self::Json, Self::Csv, Self::Ndjson, Self::Text, Self::Svg, Self::Ics];
 
     /// The suffix without its dot, which is also the value of `format=`.
     #[must_use]
@@ -55,6 +60,7 @@ impl Form {
             Self::Ndjson => "ndjson",
             Self::Text => "txt",
             Self::Svg => "svg",
+            Self::Ics => "ics",
         }
     }
 
@@ -67,6 +73,7 @@ impl Form {
             Self::Ndjson => "application/x-ndjson",
             Self::Text => "text/plain; charset=utf-8",
             Self::Svg => "image/svg+xml",
+            Self::Ics => "text/calendar; charset=utf-8",
         }
     }
 
@@ -84,12 +91,13 @@ impl Form {
             Self::Ndjson => &["application/x-ndjson", "application/ndjson", "application/jsonl"],
             Self::Text => &["text/plain"],
             Self::Svg => &["image/svg+xml"],
+            Self::Ics => &["text/calendar"],
         }
     }
 }
 
 /// Takes a known suffix off the last step of a path under `/v1/` and leaves what it was in
-/// [`Asked`]. Other suffixes (`.ics`) and other paths stay as they are.
+/// [`Asked`]. Other suffixes and other paths stay as they are.
 ///
 /// It changes the path that is routed, so it must wrap the whole router.
 #[must_use]
@@ -394,7 +402,7 @@ mod tests {
             ("/v1/series/mpi.svg?width=400", "/v1/series/mpi?width=400", Some(Form::Svg)),
             ("/v1/miners/BRK.B.ndjson", "/v1/miners/BRK.B", Some(Form::Ndjson)),
             ("/v1/miners/BRK.B", "/v1/miners/BRK.B", None),
-            ("/v1/calendar.ics", "/v1/calendar.ics", None),
+            ("/v1/calendar.ics", "/v1/calendar", Some(Form::Ics)),
             ("/v1/.json", "/v1/.json", None),
             ("/v1/a.json/b", "/v1/a.json/b", None),
             ("/openapi.json", "/openapi.json", None),

@@ -282,6 +282,153 @@ pub struct PoolParams {
     window: Option<String>,
 }
 
+/// Which issuers.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct TickerParams {
+    /// Only these issuers: tickers separated by commas.
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 200,
+        pattern = "^[A-Za-z]{1,5}( *, *[A-Za-z]{1,5})*$",
+        example = "MARA,CLSK"
+    )]
+    ticker: Option<String>,
+}
+
+/// How the maturity wall is cut.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct WallParams {
+    /// Length of a period; a quarter by default.
+    #[param(required = false, nullable = false, inline)]
+    bucket: Option<BucketName>,
+    /// Only rows in which this one is not 0.
+    #[param(required = false, nullable = false, inline)]
+    ladder: Option<LadderName>,
+}
+
+/// How the industry is cut.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct IndustryParams {
+    /// A row for each issuer in place of one for all.
+    #[param(required = false, nullable = false, inline)]
+    by: Option<IndustryBy>,
+}
+
+/// Which days.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct SpanParams {
+    /// The first day; the view's own by default.
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 10,
+        pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+        example = "2026-01-01"
+    )]
+    from: Option<String>,
+    /// The day after the last.
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 10,
+        pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+        example = "2028-01-01"
+    )]
+    to: Option<String>,
+}
+
+/// Which dates of debt.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct DebtKindParams {
+    /// Only dates of this kind.
+    #[param(required = false, nullable = false, inline)]
+    kind: Option<DebtKindName>,
+}
+
+/// Which dates.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct CalendarKindParams {
+    /// Only dates of this kind.
+    #[param(required = false, nullable = false, inline)]
+    kind: Option<DateKindName>,
+}
+
+/// What is supposed in place of the market.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct ScenarioParams {
+    /// Hashprice, USD per PH/s and day.
+    #[param(required = false, nullable = false, minimum = 0, maximum = 100_000, example = 30)]
+    hashprice_usd_per_ph_day: Option<f64>,
+    /// Price of bitcoin, USD; the market's hashprice moves along unless one is supposed.
+    #[param(required = false, nullable = false, minimum = 0.01, maximum = 100_000_000, example = 60_000)]
+    btc_price_usd: Option<f64>,
+    /// Price of power in place of the company's own, USD/MWh.
+    #[param(required = false, nullable = false, minimum = -10_000, maximum = 20_000, example = 60)]
+    power_usd_per_mwh: Option<f64>,
+    /// Whether inputs that nobody reports may be assumed; flags say which were.
+    #[param(required = false, nullable = false)]
+    assume: Option<bool>,
+}
+
+/// Which miners, in which order.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct MinerParams {
+    /// Only those of whom a holder may sell a note back within so many months or years.
+    #[param(required = false, nullable = false, max_length = 8, pattern = "^P[0-9]{1,3}[MY]$", example = "P24M")]
+    put_within: Option<String>,
+    /// Only those whose coverage at the scenario is below this.
+    #[param(required = false, nullable = false, minimum = -1_000_000, maximum = 1_000_000, example = 1)]
+    coverage_below: Option<f64>,
+    /// A column to sort by, with a minus in front for the greatest first.
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 64,
+        pattern = "^-?[a-z0-9_]+$",
+        example = "-stress_score"
+    )]
+    sort: Option<String>,
+    /// Only these columns, separated by commas.
+    #[param(
+        required = false,
+        nullable = false,
+        max_length = 1_000,
+        pattern = "^[a-z0-9_]+( *, *[a-z0-9_]+)*$",
+        example = "ticker,stress_score"
+    )]
+    fields: Option<String>,
+}
+
+/// The forms of what has dates.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters; requests are read by Params")]
+pub struct DatedForms {
+    /// The form; a suffix of the path (`.json`, `.csv`, `.ndjson`, `.ics`) wins over it.
+    #[param(required = false, nullable = false, inline)]
+    format: Option<DatedForm>,
+    /// Only the array, without `data`, `meta` and `links`.
+    #[param(required = false, nullable = false)]
+    flat: Option<bool>,
+}
+
 /// A fleet of your own.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -337,6 +484,15 @@ words! {
     Require { Fresh "fresh", Any "any" }
     ListForm { Json "json", Csv "csv", Ndjson "ndjson" }
     DrawnForm { Json "json", Csv "csv", Ndjson "ndjson", Svg "svg" }
+    DatedForm { Json "json", Csv "csv", Ndjson "ndjson", Ics "ics" }
+    BucketName { Month "month", Quarter "quarter", Year "year" }
+    LadderName { Stated "stated", AllPuts "all_puts", Rational "rational" }
+    IndustryBy { Issuer "issuer" }
+    DebtKindName { Maturity "maturity", Put "put", Call "call", Coupon "coupon", Amortisation "amortisation" }
+    DateKindName {
+        Maturity "maturity", Put "put", Call "call", Coupon "coupon", Amortisation "amortisation",
+        Earnings "earnings", Retarget "retarget", Halving "halving", Policy "policy"
+    }
     ResolutionName { Day "1d", Hour "1h" }
     Order { Asc "asc", Desc "desc" }
     VintageName { Latest "latest", First "first", All "all" }
@@ -365,6 +521,7 @@ words! {
         (name = "hashprice", description = "What hashrate earns, what it costs, and how hard that presses"),
         (name = "difficulty", description = "The epoch, the next retarget, and all retargets before"),
         (name = "hash ribbons", description = "Whether miners switch off"),
+        (name = "credit", description = "What listed miners owe, when it is due, and at which hashprice they break"),
         (name = "state", description = "Freshness, sources and health; exempt from `as_of`"),
     ),
 )]

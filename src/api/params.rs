@@ -185,6 +185,22 @@ impl Params {
         })
     }
 
+    /// A length of time in months, as ISO 8601 writes months and years: `P24M`, `P2Y`.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub fn months(&self, name: &str) -> Result<Option<i32>, Problem> {
+        self.parsed(name, "takes months or years in ISO 8601 such as P24M or P2Y", |value| {
+            let body = value.strip_prefix('P')?;
+            let (digits, months) = match body.strip_suffix('M') {
+                Some(digits) => (digits, 1),
+                None => (body.strip_suffix('Y')?, 12),
+            };
+            let is_number = (1..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| digits.parse::<i32>().ok().map(|count| count * months))?
+        })
+    }
+
     /// A comma-separated list; spaces around the items do not count. Never empty when given.
     ///
     /// # Errors

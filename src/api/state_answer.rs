@@ -48,7 +48,7 @@ pub fn answer_state(
         Form::Json if asked.flat => data.flat()?,
         Form::Csv => data.csv()?,
         Form::Ndjson => data.ndjson()?,
-        Form::Json | Form::Text | Form::Svg => {
+        Form::Json | Form::Text | Form::Svg | Form::Ics => {
             let mut out = b"{\"data\":".to_vec();
             data.write_json(&mut out)?;
             out.extend_from_slice(b"}\n");

@@ -1,6 +1,7 @@
 //! The endpoints of version 1, one resource a file.
 
 pub mod breakeven;
+pub mod credit;
 pub mod difficulty;
 pub mod flows;
 pub mod hash_ribbons;

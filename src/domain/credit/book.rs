@@ -41,6 +41,13 @@ impl CreditBook {
         view
     }
 
+    /// When the newest row that a view has was known; `None` without any.
+    #[must_use]
+    pub fn newest_known_at(&self, moment: Moment) -> Option<Timestamp> {
+        let visible = self.versions.values().flatten().filter(|version| version.is_visible(moment.at, moment));
+        visible.map(|version| version.known_at).max()
+    }
+
     /// Every version of what the table `fundamentals` says, as figures. [`super::figure::Figures`] holds them
     /// beside those of filings.
     #[must_use]

@@ -216,6 +216,17 @@ pub struct Issuer {
     pub industry: Industry,
 }
 
+/// The SEC gives no numbers from here on: simulated issuers have them.
+pub const FICTIONAL_CIK: i64 = 9_900_000_000;
+
+impl Issuer {
+    /// Whether it belongs to a simulated world.
+    #[must_use]
+    pub fn is_fictional(&self) -> bool {
+        self.cik.is_some_and(|cik| cik >= FICTIONAL_CIK)
+    }
+}
+
 /// A note, loan or line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instrument {
