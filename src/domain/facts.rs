@@ -115,6 +115,18 @@ pub struct RoughDate {
     pub precision: DatePrecision,
 }
 
+impl RoughDate {
+    /// The last day that it may be.
+    #[must_use]
+    pub fn last_day(self) -> Day {
+        match self.precision {
+            DatePrecision::Day => self.day,
+            DatePrecision::Month => self.day.plus_months(1).plus(-1),
+            DatePrecision::Year => self.day.plus_months(12).plus(-1),
+        }
+    }
+}
+
 /// What a machine was sold for, on a day.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UnitPrice {

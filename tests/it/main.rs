@@ -7,6 +7,7 @@ mod browser;
 mod chaos;
 mod chart;
 mod crash;
+mod credit;
 mod economics;
 mod esplora;
 mod facts;

@@ -258,3 +258,187 @@ pub fn issuances<'b>(view: &'b CreditView<'b>) -> Vec<Issuance<'b>> {
     }
     issuances
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::credit::book::CreditBook;
+    use crate::domain::credit::row::{CreditRow, Table};
+    use crate::domain::facts::FactVersion;
+    use crate::domain::indicators::credit::{weighted_mean, years_between};
+    use crate::domain::observation::Moment;
+
+    fn day(text: &str) -> Day {
+        Day::parse(text).unwrap()
+    }
+
+    /// A row out of `column=cell` pairs, known at the end of a day.
+    fn push(book: &mut CreditBook, table: Table, known: &str, cells: &[(&'static str, &str)]) {
+        let mut cells: Vec<(&'static str, &str)> = cells.to_vec();
+        cells.push(("source", "https://example.com/filing"));
+        let cells = cells.into_iter().map(|(column, cell)| (column, cell.to_owned())).collect();
+        let known_at = day(known).end();
+        let row = CreditRow::new(table, cells, known_at).unwrap();
+        book.push(FactVersion { known_at, batch: 1, row });
+    }
+
+    fn note(
+        book: &mut CreditBook,
+        id: &str,
+        principal: &str,
+        coupon: &str,
+        maturity: &str,
+        more: &[(&'static str, &str)],
+    ) {
+        let mut cells = vec![
+            ("instrument_id", id),
+            ("ticker", "AAAA"),
+            ("title", "a note"),
+            ("kind", "convertible"),
+            ("obligor", "A Corp"),
+            ("principal_usd", principal),
+            ("issued_on", "2024-06-15"),
+            ("issued_precision", "day"),
+            ("maturity_on", maturity),
+            ("maturity_precision", "day"),
+            ("coupon_kind", "fixed"),
+            ("coupon_pct", coupon),
+            ("status", "outstanding"),
+            ("verification", "verified"),
+        ];
+        cells.retain(|(column, _)| !more.iter().any(|(other, _)| other == column));
+        cells.extend(more);
+        push(book, Table::Instruments, "2024-06-15", &cells);
+    }
+
+    fn put(book: &mut CreditBook, id: &str, on: &str, condition: Option<&str>) {
+        let mut cells =
+            vec![("instrument_id", id), ("kind", "put"), ("on", on), ("on_precision", "day"), ("price_pct", "100")];
+        cells.extend(condition.map(|condition| ("condition", condition)));
+        push(book, Table::DebtOptions, "2024-06-15", &cells);
+    }
+
+    fn balance(book: &mut CreditBook, id: &str, on: &str, usd: &str, cause: &str, known: &str) {
+        let cells = [("instrument_id", id), ("observed_on", on), ("outstanding_usd", usd), ("cause", cause)];
+        push(book, Table::Outstanding, known, &cells);
+    }
+
+    fn now() -> Moment {
+        Moment { at: day("2026-01-01").start(), batch: 1 }
+    }
+
+    /// The handbook of indicators: 400m 3.0 % 2029-06-15 with a put on 2027-06-15, 100m 9.5 % 2026-03-31.
+    fn handbook() -> CreditBook {
+        let mut book = CreditBook::default();
+        note(&mut book, "a-3-2029", "400000000", "3", "2029-06-15", &[("conversion_rate_per_1000", "50")]);
+        put(&mut book, "a-3-2029", "2027-06-15", None);
+        note(&mut book, "a-9-2026", "100000000", "9.5", "2026-03-31", &[("kind", "senior_notes")]);
+        book
+    }
+
+    #[test]
+    fn the_ladder_of_the_handbook_three_ways() {
+        let book = handbook();
+        let view = book.view(now());
+        let as_of = day("2025-01-01");
+        let owed = positions(&view, as_of);
+        let years = |kind, closes: &[f64]| {
+            let dues: Vec<Due> = owed.iter().flat_map(|owed| owed.dues(as_of, kind, closes)).collect();
+            let parts = dues.iter().map(|due| (due.amount_usd as f64, years_between(due.on.unwrap().day.since(as_of))));
+            (weighted_mean(parts).unwrap() * 1_000.0).round() / 1_000.0
+        };
+        assert_eq!(years(LadderKind::Stated, &[]), 3.813);
+        assert_eq!(years(LadderKind::AllPuts, &[]), 2.210);
+        assert_eq!(years(LadderKind::Rational, &[19.0]), 2.210, "below par the holder sells back");
+        assert_eq!(years(LadderKind::Rational, &[25.0]), 3.813, "above par he does not");
+        assert_eq!(years(LadderKind::Rational, &[]), 2.210, "without a price nobody knows, and it counts");
+        let coupon =
+            weighted_mean(owed.iter().map(|p| (p.principal_usd.unwrap() as f64, p.cash_coupon_pct().unwrap())));
+        assert!((coupon.unwrap() - 4.30).abs() < 1e-12);
+        let interest: f64 = owed.iter().map(|position| position.interest_usd_per_year().unwrap()).sum();
+        assert!((interest - 21_500_000.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_conditional_put_counts_while_its_condition_holds() {
+        let mut book = CreditBook::default();
+        note(&mut book, "a-0-2032", "1000000", "0", "2032-08-01", &[("conversion_rate_per_1000", "50")]);
+        put(&mut book, "a-0-2032", "2030-01-04", Some("price_below_conversion"));
+        let view = book.view(now());
+        let owed = positions(&view, day("2025-01-01"));
+        let used = |closes: &[f64]| owed[0].puts(day("2025-01-01"), closes)[0].would_be_used;
+        assert_eq!(used(&[19.0]), Some(true));
+        // 20.5 is inside the band, where a plain put would go on counting; but its condition is gone.
+        assert_eq!(used(&[19.0, 20.5]), Some(false));
+        assert!(owed[0].puts(day("2031-01-01"), &[]).is_empty(), "a day that has passed");
+    }
+
+    #[test]
+    fn amortisation_comes_first_and_is_paid_once_its_day_has_passed() {
+        let mut book = CreditBook::default();
+        note(&mut book, "a-7-2030", "1000", "7", "2030-11-15", &[("kind", "senior_secured_notes")]);
+        for (on, usd) in [("2025-11-15", "100"), ("2027-11-15", "300")] {
+            let cells = [("instrument_id", "a-7-2030"), ("due_on", on), ("due_precision", "day"), ("amount_usd", usd)];
+            push(&mut book, Table::Amortisation, "2024-06-15", &cells);
+        }
+        let view = book.view(now());
+        let amounts = |as_of: &str| {
+            let owed = positions(&view, day(as_of));
+            owed[0].dues(day(as_of), LadderKind::Stated, &[]).iter().map(|due| due.amount_usd).collect::<Vec<_>>()
+        };
+        assert_eq!(amounts("2025-01-01"), [100, 300, 600]);
+        assert_eq!(amounts("2025-12-31"), [300, 600]);
+    }
+
+    #[test]
+    fn balances_count_by_their_day_and_by_when_they_were_known() {
+        let mut book = CreditBook::default();
+        note(&mut book, "a-1-2026", "747500000", "1", "2026-12-01", &[]);
+        balance(&mut book, "a-1-2026", "2024-11-20", "118500000", "repurchase", "2024-11-21");
+        balance(&mut book, "a-1-2026", "2025-09-30", "48077000", "reported", "2025-11-04");
+        let principal = |at: &str, on: &str| {
+            let view = book.view(Moment { at: day(at).start(), batch: 1 });
+            positions(&view, day(on)).first().and_then(|position| position.principal_usd)
+        };
+        assert_eq!(principal("2024-06-15", "2024-07-01"), None, "nobody knew the note");
+        assert_eq!(principal("2024-07-01", "2024-07-01"), Some(747_500_000));
+        assert_eq!(principal("2025-10-15", "2025-10-15"), Some(118_500_000), "the report came later");
+        assert_eq!(principal("2025-11-05", "2025-10-15"), Some(48_077_000));
+        assert_eq!(principal("2025-11-05", "2024-10-31"), Some(747_500_000));
+    }
+
+    #[test]
+    fn what_is_over_announced_or_not_drawn_is_not_owed() {
+        let mut book = CreditBook::default();
+        let over = [("status", "retired"), ("retired_on", "2025-03-01"), ("retired_how", "repaid")];
+        note(&mut book, "a-over", "100", "1", "2026-12-01", &over);
+        note(&mut book, "a-announced", "100", "1", "2026-12-01", &[("status", "announced")]);
+        note(&mut book, "a-line", "100", "1", "2026-12-01", &[("kind", "credit_line")]);
+        let view = book.view(now());
+        let owed = |on: &str| {
+            positions(&view, day(on)).iter().map(|p| p.instrument.entry.instrument_id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(owed("2025-02-28"), ["a-over"]);
+        assert_eq!(owed("2025-03-01"), Vec::<String>::new());
+        let raised = issuances(&view);
+        assert_eq!(raised.len(), 1, "neither a line nor an announcement raised anything");
+    }
+
+    #[test]
+    fn money_is_raised_by_issue_tap_and_draw_alone() {
+        let mut book = CreditBook::default();
+        note(&mut book, "a-0-2031", "925000000", "0", "2031-06-01", &[]);
+        for (on, usd, cause) in [
+            ("2024-12-04", "850000000", "issue"),
+            ("2024-12-31", "925000000", "tap"),
+            ("2025-06-30", "900000000", "repurchase"),
+            ("2025-09-30", "910000000", "reported"),
+        ] {
+            balance(&mut book, "a-0-2031", on, usd, cause, "2025-11-01");
+        }
+        let view = book.view(now());
+        let raised: Vec<(String, i64)> =
+            issuances(&view).iter().map(|sum| (sum.on.to_string(), sum.amount_usd)).collect();
+        assert_eq!(raised, [("2024-12-04".to_owned(), 850_000_000), ("2024-12-31".to_owned(), 75_000_000)]);
+    }
+}

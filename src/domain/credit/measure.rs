@@ -159,7 +159,7 @@ impl Gathering {
             self.lack(name);
             return None;
         };
-        self.evidence.push(Evidence {
+        self.push(Evidence {
             what: name.to_owned(),
             value: Some(price.value),
             unit,

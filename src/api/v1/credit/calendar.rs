@@ -204,9 +204,9 @@ fn finish(
     let kind = params.one_of("kind", kinds)?;
     let tickers = if params.has("ticker") { Some(desk.tickers(params)?) } else { None };
     dated.retain(|Dated { row, .. }| {
-        let ends = row.date.0;
-        let in_span =
-            (ends >= from || row.status == "past_due" && !params.has("from")) && to.is_none_or(|to| ends < to);
+        // A month or a year that is running, and what was not paid, are still to come.
+        let is_open = !params.has("from") && matches!(row.status, "past_due" | "scheduled");
+        let in_span = (row.date.0 >= from || is_open) && to.is_none_or(|to| row.date.0 < to);
         let is_of = |tickers: &std::collections::BTreeSet<&str>| {
             row.ticker.as_deref().is_some_and(|ticker| tickers.contains(ticker))
         };
@@ -237,12 +237,12 @@ fn dates_of(desk: &Desk<'_>, instrument: Known<'_, Instrument>) -> Vec<Dated> {
     let would_be_used = |put: &Put<'_>| put.would_be_used != Some(false);
     let used = puts.iter().find(|put| would_be_used(put)).map(|put| put.option.entry.on.day);
     let rest = owed.as_ref().map_or(terms.principal_usd, |owed| owed.principal_usd);
-    let status = |on: Day, kind: &str| {
+    let status = |on: RoughDate, kind: &str| {
         let is_over = terms.retired.is_some_and(|retired| retired.on <= desk.day);
         match () {
-            () if is_over && terms.retired.is_some_and(|retired| retired.on < on) => "cancelled",
-            () if on < desk.day && kind == "maturity" && owed.is_some() => "past_due",
-            () if on < desk.day => "passed",
+            () if is_over && terms.retired.is_some_and(|retired| retired.on < on.day) => "cancelled",
+            () if on.last_day() < desk.day && kind == "maturity" && owed.is_some() => "past_due",
+            () if on.last_day() < desk.day => "passed",
             () => "scheduled",
         }
     };
@@ -256,7 +256,7 @@ fn dates_of(desk: &Desk<'_>, instrument: Known<'_, Instrument>) -> Vec<Dated> {
         amount_usd,
         effective: None,
         condition: None,
-        status: if terms.status == InstrumentStatus::Announced { "announced" } else { status(on.day, kind) },
+        status: if terms.status == InstrumentStatus::Announced { "announced" } else { status(on, kind) },
         known_at: Some(known.0.into()),
         source: known.1.to_owned(),
     };

@@ -172,8 +172,8 @@ fn add_to_wall(rows: &mut BTreeMap<(String, String), WallRow>, desk: &Desk<'_>, 
         for due in position.dues(desk.day, kind, desk.closes(ticker)) {
             let period = match due.on {
                 None => "undated".to_owned(),
-                Some(on) if on.day < desk.day => "past_due".to_owned(),
-                Some(on) => period_of(on.day, bucket),
+                Some(on) if on.last_day() < desk.day => "past_due".to_owned(),
+                Some(on) => period_of(on.day.max(desk.day), bucket),
             };
             let row = rows.entry((period.clone(), ticker.clone())).or_insert_with(|| WallRow {
                 period,
