@@ -8,6 +8,7 @@ mod chaos;
 mod chart;
 mod crash;
 mod economics;
+mod equity;
 mod esplora;
 mod facts;
 mod flows;
