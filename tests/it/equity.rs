@@ -66,7 +66,7 @@ async fn stored_history_does_not_move_when_shares_are_split() {
     let at = |days: i32| world().anchor.plus(days).start().plus(Span::HOUR.times(12));
     Surroundings::at(database.pool.clone(), at(-201)).run("yahoo", "days").await;
     assert_eq!(count(&database, "select count(*) from series where metric = 'equity_split_ratio'").await, 0);
-    let later = Surroundings::at(database.pool.clone(), at(-190)).run("yahoo", "days").await;
+    let later = Surroundings::at(database.pool.clone(), at(-194)).run("yahoo", "days").await;
     assert_eq!((later.state, later.counts.quarantined), (State::Ok, 0));
     assert!(later.counts.unchanged > 50, "{:?}", later.counts);
     let ratio = "select count(*) from observation join series using (series_id) where metric = 'equity_split_ratio' and value = 4";

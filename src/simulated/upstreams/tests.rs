@@ -810,13 +810,8 @@ mod yahoo {
         let apart = before.iter().zip(&after).map(|(before, after)| before.1 / after.1);
         assert!(apart.into_iter().all(|ratio| (ratio - 4.0).abs() < 1e-6));
         let listed = scene.json("yahoo", "/v8/finance/chart/VOLTQ?interval=1d").await;
-        assert_eq!(
-            array(&Value::from_iter(
-                listed["chart"]["result"][0]["events"]["splits"].as_object().unwrap().values().cloned()
-            ))
-            .len(),
-            1
-        );
+        let splits = listed["chart"]["result"][0]["events"]["splits"].as_object().unwrap();
+        assert_eq!(splits.values().map(|split| &split["splitRatio"]).collect::<Vec<_>>(), ["4:1"]);
     }
 
     #[tokio::test]
@@ -824,9 +819,9 @@ mod yahoo {
         let scene = Scene::open();
         let (status, body) = scene.error("yahoo", "/v8/finance/chart/MARA?interval=1d").await;
         assert_eq!((status, body["chart"]["error"]["code"].as_str()), (404, Some("Not Found")));
-        let weekend =
-            scene.json("yahoo", "/v8/finance/chart/KELPO?interval=1d&period1=1919419200&period2=1919500000").await;
-        // 1919419200 is the Saturday 2030-10-28.
+        // 1919203200 is the beginning of Saturday, 2030-10-26.
+        let weekend = "/v8/finance/chart/KELPO?interval=1d&period1=1919203200&period2=1919375999";
+        let weekend = scene.json("yahoo", weekend).await;
         let result = &weekend["chart"]["result"][0];
         assert_eq!((result.get("timestamp"), result["indicators"]["quote"][0].as_object().unwrap().len()), (None, 0));
         assert_eq!(scene.error("yahoo", "/v8/finance/chart/KELPO?interval=1m").await.0, 400);
