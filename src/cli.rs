@@ -96,7 +96,7 @@ enum Command {
     },
     /// Read the history of a source, as far as it shows it; resumable
     Backfill {
-        /// mempool, coinmetrics, coinbase, kraken, bitstamp, cryptoquant, glassnode or bitcoin-core
+        /// mempool, coinmetrics, coinbase, kraken, bitstamp, cryptoquant, glassnode, yahoo or bitcoin-core
         source: String,
         /// First day, such as 2015-01-01, or a height for bitcoin-core; by default as far back as the first read goes
         #[arg(long, value_name = "DAY")]

@@ -114,6 +114,9 @@ pub struct SourceArgs {
     /// Another address of Glassnode
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_GLASSNODE_URL")]
     pub glassnode_url: Option<String>,
+    /// Another address of Yahoo's charts
+    #[arg(long, value_name = "URL", env = "MINER_SIGNALS_YAHOO_URL")]
+    pub yahoo_url: Option<String>,
     /// Seconds after which another worker takes over from one that does not move; a request may take half of it
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..), env = "MINER_SIGNALS_LEASE_SECONDS")]
     pub lease_seconds: u16,
@@ -140,6 +143,8 @@ impl SourceArgs {
             bitstamp: address("bitstamp", self.bitstamp_url.as_ref())?.unwrap_or(usual.bitstamp),
             cryptoquant: address("cryptoquant", self.cryptoquant_url.as_ref())?.unwrap_or(usual.cryptoquant),
             glassnode: address("glassnode", self.glassnode_url.as_ref())?.unwrap_or(usual.glassnode),
+            yahoo: address("yahoo", self.yahoo_url.as_ref())?.unwrap_or(usual.yahoo),
+            tickers: usual.tickers,
         };
         let keys = self.keys();
         for (key, variable) in [(&keys.cryptoquant, CRYPTOQUANT_KEY), (&keys.glassnode, GLASSNODE_KEY)] {

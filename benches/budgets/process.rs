@@ -65,7 +65,13 @@ pub async fn measure(database: &Scratch) -> anyhow::Result<Vec<Finding>> {
 
 fn start(database: &Scratch) -> anyhow::Result<Child> {
     Command::new(env!("CARGO_BIN_EXE_miner-signals"))
-        .args(["up", "--port", "0", "--without", "mempool,coinmetrics,coinbase,kraken,bitstamp,cryptoquant,glassnode"])
+        .args([
+            "up",
+            "--port",
+            "0",
+            "--without",
+            "mempool,coinmetrics,coinbase,kraken,bitstamp,cryptoquant,glassnode,yahoo",
+        ])
         .env("DATABASE_URL", database.options.to_url_lossy().as_str())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -12,6 +12,7 @@ use crate::domain::facts::{EvidenceKind, Fact, PoolEvidence, PoolEvidenceFields}
 use crate::domain::time::{Day, Span};
 use crate::simulated::blocks::{POOLS, Pool};
 use crate::simulated::upstreams::bitcoin_core::{PASSWORD, USER};
+use crate::simulated::upstreams::yahoo::TICKERS;
 use crate::simulated::upstreams::{NODE, SIMULATED_KEY};
 use crate::simulated::{FaultPlan, Upstreams, World};
 use crate::sources::bitcoin_core::normalize::Proof;
@@ -66,6 +67,8 @@ impl Demo {
             bitstamp: address("bitstamp")?,
             cryptoquant: address("cryptoquant")?,
             glassnode: address("glassnode")?,
+            yahoo: address("yahoo")?,
+            tickers: TICKERS.map(str::to_owned).to_vec(),
         };
         let auth = Auth::Password { user: USER.to_owned(), password: ApiKey::new(PASSWORD.to_owned()) };
         let node = Node::new(address(NODE)?, auth, NODE_DEADLINE)?;

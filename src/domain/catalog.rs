@@ -31,6 +31,17 @@ impl Kind {
     }
 }
 
+/// When a metric has values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occurrence {
+    /// Each period has one; one without is a hole.
+    EveryPeriod,
+    /// Days on which a stock exchange was open: weekends and holidays have none.
+    Sessions,
+    /// When something happened, which may be never.
+    Events,
+}
+
 /// Where the values of a metric come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -48,6 +59,7 @@ pub struct Metric {
     /// The unit of every value, as text for people.
     pub unit: &'static str,
     pub kind: Kind,
+    pub occurs: Occurrence,
     pub origin: Origin,
     /// What the number is, in one or two sentences.
     pub definition: &'static str,
@@ -103,7 +115,7 @@ impl Family {
             Self::Hashprice => &["hashprice_", "squeeze_"],
             Self::Difficulty => &["retarget_", "difficulty_ribbon_", "hash_ribbon_", "puell_", "thermocap_"],
             Self::Flows => &["coinbase_", "unspent_", "miner_", "outflow_", "mpi", "exchange_inflow_"],
-            Self::Issuers => &[],
+            Self::Issuers => &["equity_"],
             Self::Power => &["power_price_", "mining_spark_"],
             Self::Composite => &["capitulation_"],
         }
@@ -161,6 +173,7 @@ const fn raw(
         slug,
         unit,
         kind,
+        occurs: Occurrence::EveryPeriod,
         origin: Origin::Raw,
         definition,
         formula: None,
@@ -178,6 +191,10 @@ impl Metric {
     /// miners has room for the first days of 2009, when it was a few blocks.
     const fn stepping(self, largest_step: f64) -> Self {
         Self { largest_step: Some(largest_step), ..self }
+    }
+
+    const fn occurring(self, occurs: Occurrence) -> Self {
+        Self { occurs, ..self }
     }
 
     const fn example(self, worked_example: &'static str) -> Self {
@@ -209,6 +226,7 @@ const fn derived(
         slug,
         unit,
         kind,
+        occurs: Occurrence::EveryPeriod,
         origin: Origin::Derived { method },
         definition,
         formula: Some(formula),
@@ -347,6 +365,33 @@ pub const METRICS: &[Metric] = &[
         (-10_000.0, 20_000.0),
         "Wholesale price of electricity at a hub; may be negative.",
     ),
+    raw(
+        "equity_close_usd",
+        "USD",
+        Kind::Price,
+        (0.000_1, 1_000_000.0),
+        "Official close of one share in the session of the day, as it was traded: adjusted for no split and no dividend. The subject is the ticker. Days without a session have no value.",
+    )
+    // A reverse split of one to fifty on a day on which the price doubles; a change of unit is a thousand.
+    .stepping(200.0)
+    .occurring(Occurrence::Sessions),
+    raw(
+        "equity_volume_shares",
+        "shares",
+        Kind::Flow,
+        (0.0, 1e11),
+        "Shares traded in the session of the day, in shares of that day: adjusted for no split. The subject is the ticker. After a later reverse split of one to N a source may show it rounded to N shares.",
+    )
+    .occurring(Occurrence::Sessions),
+    raw(
+        "equity_split_ratio",
+        "1",
+        Kind::Ratio,
+        (0.000_1, 10_000.0),
+        "New shares for each old one, on the first day that is traded in new shares: 4 for a split of four to one, 0.1 for a reverse split of one to ten. The subject is the ticker. A close of before is adjusted by dividing by the product of the later ratios.",
+    )
+    .example("A close of 400 USD before a split of four to one: 400 / 4 = 100 USD in new shares.")
+    .occurring(Occurrence::Events),
     derived(
         "hashprice_usd_per_ph_day",
         "USD/PH/day",

@@ -6,7 +6,7 @@
 //! Reading order: [`time`] and [`catalog`]; [`observation`] for the two clocks and V(T, S);
 //! [`plausible`] and [`append`] for what is stored; [`facts`] for what people compile, [`pools`] for whose blocks are whose by it; [`rules`] and
 //! [`choice`] for which source serves; [`network`] for what is derived from days, [`spot`] for the hourly
-//! price, with formulas in [`indicators`]; [`served`] and [`served_series`] for what the newest view shows. Of
+//! price, with formulas in [`indicators`]; [`equities`] for splits of shares; [`served`] and [`served_series`] for what the newest view shows. Of
 //! the blocks themselves: [`chain`] for headers and which of them are the chain, [`retarget`] and [`epochs`]
 //! for what estimates of the next difficulty are made of.
 
@@ -21,6 +21,7 @@ pub mod choice;
 pub mod coinbase_watch;
 pub mod credit;
 pub mod epochs;
+pub mod equities;
 pub mod facts;
 pub mod indicators;
 pub mod network;

@@ -3,6 +3,7 @@
 //! Rules are rows in the database. A view of T uses the version in force at T, of what was stored
 //! by S, so that a later change of a priority cannot change a past view.
 
+use super::catalog::{Occurrence, find_metric};
 use super::observation::{Moment, Resolution};
 use super::time::{Span, Timestamp};
 
@@ -60,6 +61,13 @@ impl Timing {
     }
 }
 
+/// From a session to the end of the next: three days without any, as around Easter and over long weekends,
+/// and the session itself. With a day of cadence and an hour of lag a feed that is dead shows within a week.
+const LONGEST_CLOSURE: Span = Span::DAY.times(4);
+
+/// What happens seldom does not go stale: a century.
+const DAYS_BETWEEN_EVENTS: i64 = 36_525;
+
 impl SourceRules {
     /// The order of a source among candidates: built-in ones by priority, others after them by name.
     #[must_use]
@@ -76,11 +84,12 @@ impl SourceRules {
                 && rule.metric.as_deref().is_none_or(|wanted| wanted == metric)
         };
         let cadence = resolution.length();
-        Timing {
-            lag: self.lags.iter().find(matches).map_or(Span::DAY, |rule| rule.lag),
-            cadence,
-            grace: cadence.quarter(),
-        }
+        let grace = match find_metric(metric).map_or(Occurrence::EveryPeriod, |metric| metric.occurs) {
+            Occurrence::EveryPeriod => cadence.quarter(),
+            Occurrence::Sessions => LONGEST_CLOSURE,
+            Occurrence::Events => Span::DAY.times(DAYS_BETWEEN_EVENTS),
+        };
+        Timing { lag: self.lags.iter().find(matches).map_or(Span::DAY, |rule| rule.lag), cadence, grace }
     }
 
     /// Whether the first values we hold of this source may already be restated history. A source
@@ -151,6 +160,21 @@ mod tests {
             batch,
             rules: rules(priority),
         }
+    }
+
+    #[test]
+    fn a_close_outlives_a_long_weekend_and_a_dead_feed_is_seen_within_a_week() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let timing = rules(&[]).timing("own-node", "equity_close_usd", Resolution::Day);
+        // Thursday before Easter; the next session is that of Monday, whose day ends as Tuesday begins.
+        let thursday = at("2024-03-29");
+        assert!(timing.valid_until(thursday) > at("2024-04-02").plus(Span::HOUR.times(4)));
+        assert!(timing.valid_until(thursday) < thursday.plus(Span::DAY.times(6)));
+        assert_eq!(timing.overdue_after(thursday), at("2024-03-30T01:00:00Z"), "another source need not wait for it");
+        let price = rules(&[]).timing("own-node", "price_usd", Resolution::Day);
+        assert_eq!(price.valid_until(thursday), at("2024-03-30T07:00:00Z"));
+        let split = rules(&[]).timing("own-node", "equity_split_ratio", Resolution::Day);
+        assert!(split.valid_until(thursday) > at("2099-01-01"));
     }
 
     #[test]

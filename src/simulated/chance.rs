@@ -45,6 +45,8 @@ pub(super) enum Topic {
     Order = 18,
     HeaderLag = 19,
     Labels = 31,
+    Share = 41,
+    ShareVolume = 42,
     Resting = 101,
     Rest = 102,
     Swept = 103,

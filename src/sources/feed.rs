@@ -23,6 +23,9 @@ pub struct Ask {
     pub address: Url,
     /// What only the wire sees.
     pub secret: Option<Secret>,
+    /// Whether a 400 or 404 with JSON is an answer too: the source says that it has nothing of this one thing,
+    /// and the others are still asked for.
+    pub takes_unknown: bool,
 }
 
 /// A key, and where in the request it stands.
@@ -74,17 +77,23 @@ impl std::fmt::Debug for ApiKey {
 impl Ask {
     #[must_use]
     pub const fn open(address: Url) -> Self {
-        Self { address, secret: None }
+        Self { address, secret: None, takes_unknown: false }
+    }
+
+    /// The same request, to which "there is no such thing" is an answer.
+    #[must_use]
+    pub fn taking_unknown(self) -> Self {
+        Self { takes_unknown: true, ..self }
     }
 
     /// A request with a key.
     #[must_use]
     pub const fn keyed(address: Url, place: SecretPlace, key: ApiKey) -> Self {
-        Self { address, secret: Some(Secret { place, key }) }
+        Self { address, secret: Some(Secret { place, key }), takes_unknown: false }
     }
 }
 
-/// A whole answer with a good status and a content type that may be JSON.
+/// A whole answer with a good status, or one that its request takes, and a content type that may be JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The address asked, without secrets.

@@ -206,7 +206,9 @@ impl Http {
         if status == StatusCode::NOT_MODIFIED && validators.is_some() {
             return Ok(Fetched::NotModified);
         }
-        if !status.is_success() {
+        let is_unknown = matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND);
+        let is_answer = status.is_success() || (ask.takes_unknown && is_unknown);
+        if !is_answer {
             return Err(refusal(ask, response).await);
         }
         let content_type = header(response.headers(), &CONTENT_TYPE).unwrap_or_default();

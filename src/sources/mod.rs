@@ -20,6 +20,7 @@ pub mod mempool;
 pub mod observations;
 pub mod observe;
 mod text;
+pub mod yahoo;
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ use crate::domain::append::Arrival;
 use crate::domain::chain::Header;
 use crate::domain::observation::Resolution;
 
-/// Where each live source is asked: the part of the address before the source's own paths.
+/// Where each live source is asked: the part of the address before the source's own paths; and for whose shares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses {
     pub mempool: Url,
@@ -41,6 +42,9 @@ pub struct Addresses {
     pub bitstamp: Url,
     pub cryptoquant: Url,
     pub glassnode: Url,
+    pub yahoo: Url,
+    /// The tickers that Yahoo is asked for, in this order.
+    pub tickers: Vec<String>,
 }
 
 /// Keys to the sources that take one.
@@ -55,7 +59,8 @@ pub struct Keys {
 }
 
 /// The live sources by name, those that want a key included.
-pub const NAMES: [&str; 7] = ["bitstamp", "coinbase", "coinmetrics", "cryptoquant", "glassnode", "kraken", "mempool"];
+pub const NAMES: [&str; 8] =
+    ["bitstamp", "coinbase", "coinmetrics", "cryptoquant", "glassnode", "kraken", "mempool", "yahoo"];
 
 impl Default for Addresses {
     fn default() -> Self {
@@ -67,6 +72,8 @@ impl Default for Addresses {
             bitstamp: constant("https://www.bitstamp.net"),
             cryptoquant: constant("https://api.cryptoquant.com/v1"),
             glassnode: constant("https://api.glassnode.com"),
+            yahoo: constant("https://query1.finance.yahoo.com"),
+            tickers: yahoo::TICKERS.map(str::to_owned).to_vec(),
         }
     }
 }
@@ -100,6 +107,7 @@ pub fn feeds(addresses: &Addresses, keys: &Keys) -> Vec<Arc<dyn Feed>> {
     }
     feeds.push(Arc::new(mempool::Days::new(addresses.mempool.clone())));
     feeds.push(Arc::new(mempool::Tip::new(addresses.mempool.clone())));
+    feeds.push(Arc::new(yahoo::Days::new(addresses.yahoo.clone(), addresses.tickers.clone())));
     feeds
 }
 
@@ -142,6 +150,13 @@ impl Normalized {
     #[must_use]
     pub fn refused(reason: &'static str, detail: String) -> Self {
         Self { refused: vec![Refused { metric: None, reason, detail }], ..Self::default() }
+    }
+
+    /// What another record came to as well.
+    fn append(&mut self, other: Self) {
+        self.arrivals.extend(other.arrivals);
+        self.headers.extend(other.headers);
+        self.refused.extend(other.refused);
     }
 
     fn add_headers(&mut self, outcome: Result<Vec<Header>, Refused>) {
@@ -215,6 +230,7 @@ pub(crate) mod tests {
             "kraken/hours",
             "mempool/days",
             "mempool/tip",
+            "yahoo/days",
         ];
         assert_eq!(names(&every_key("k")), expected);
         let keyless = expected.iter().filter(|name| !name.starts_with("cryptoquant") && !name.starts_with("glassnode"));

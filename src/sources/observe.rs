@@ -10,7 +10,7 @@ use crate::domain::catalog::{Metric, find_metric};
 use crate::domain::observation::{Reading, Resolution, SeriesKey};
 use crate::domain::time::{Span, Timestamp};
 
-/// The subject of everything that the live sources say.
+/// The subject of what the live sources say of the network.
 pub const SUBJECT: &str = "btc";
 
 /// A source's series of one resolution.
@@ -26,13 +26,21 @@ impl Observer {
     /// # Errors
     /// `unknown_metric`, or `out_of_range` with the value and what is plausible.
     pub fn value(self, slug: &str, value: f64, start: Timestamp) -> Result<Arrival, Refused> {
+        self.value_of(SUBJECT, slug, value, start)
+    }
+
+    /// As [`Observer::value`], of another subject than the network.
+    ///
+    /// # Errors
+    /// As [`Observer::value`].
+    pub fn value_of(self, subject: &str, slug: &str, value: f64, start: Timestamp) -> Result<Arrival, Refused> {
         let metric = known(slug)?;
         if !metric.is_plausible(value) {
             return Err(implausible(metric, value, start));
         }
         let key = SeriesKey {
             metric,
-            subject: SUBJECT.to_owned(),
+            subject: subject.to_owned(),
             source: self.source.to_owned(),
             resolution: self.resolution,
         };

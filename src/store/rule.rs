@@ -66,6 +66,9 @@ impl From<SourcesBody> for SourceRules {
 /// Glassnode computes the days of miners from midnight to 03:00 UTC and takes up to two hours for it.
 /// CryptoQuant does not say when a day is out, so the usual day of vendors is taken: a first value that
 /// is said to be known too late misleads nobody.
+///
+/// Yahoo shows a session's close within the hour after it, and a row stands for the UTC day of the session, which
+/// ends three hours later or more. Volumes settle in between; an hour beyond the day's end is taken for both.
 #[must_use]
 pub fn shipped_source_rules() -> SourceRules {
     let lag = |source: &str, lag: Span| LagRule { source: Some(source.to_owned()), metric: None, lag };
@@ -80,6 +83,7 @@ pub fn shipped_source_rules() -> SourceRules {
             "glassnode",
             "coinmetrics",
             "cryptoquant",
+            "yahoo",
         ]
         .map(str::to_owned)
         .to_vec(),
@@ -92,6 +96,7 @@ pub fn shipped_source_rules() -> SourceRules {
             lag("bitstamp", Span::ZERO),
             lag("glassnode", Span::HOUR.times(5)),
             lag("cryptoquant", Span::DAY),
+            lag("yahoo", Span::HOUR),
             LagRule { source: None, metric: None, lag: Span::DAY },
         ],
         // Glassnode's point-in-time variants are not restated, but a series may hold values of before there

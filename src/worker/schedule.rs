@@ -170,6 +170,18 @@ pub const SCHEDULE: &[Entry] = &[
     cryptoquant("inflow", "as its outflow"),
     cryptoquant("reserve", "as its outflow"),
     cryptoquant("miner-to-exchange", "as its outflow; labels of exchanges are renewed too"),
+    Entry {
+        source: "yahoo",
+        feed: "days",
+        every: Span::HOUR.times(3),
+        first_reach: Span::DAY.times(2_000),
+        overlap: Span::DAY.times(14),
+        shows: None,
+        // An answer goes on to the newest session whatever the step, to show the splits after it.
+        backfill_step: DAYS_OF_HISTORY,
+        keep_raw: None,
+        why: "a session is over hours before its UTC day, and volumes are corrected in the days after; one request for each ticker, about 120 a day of an unpublished limit",
+    },
 ];
 
 /// The entry of a feed; `None` for a feed that no worker reads.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::PgPool;
 
 use crate::domain::append::Arrival;
+use crate::domain::catalog::Occurrence;
 use crate::domain::chain::Header;
 use crate::domain::observation::SeriesKey;
 use crate::domain::plausible::find_jumps;
@@ -94,14 +95,25 @@ fn by_series(arrivals: &[Arrival]) -> Vec<Placed<'_>> {
     series.into_values().collect()
 }
 
-/// Periods that have no row between the first and the last that have one.
+/// Days from one session to the next after which sessions must be missing: exchanges close for four at most.
+const SESSIONS_APART: usize = 5;
+
+/// Periods that have no row between the first and the last that have one. Of sessions only those beyond what
+/// holidays explain, of events none.
 fn count_gaps(placed: &[(usize, &Arrival)], key: &SeriesKey) -> usize {
     let mut starts: Vec<Timestamp> = placed.iter().map(|(_, arrival)| arrival.period_start).collect();
     starts.sort_unstable();
     starts.dedup();
-    let (Some(&first), Some(&last)) = (starts.first(), starts.last()) else { return 0 };
-    let spanned = last.since(first).micros() / key.resolution.length().micros();
-    usize::try_from(spanned).unwrap_or(0).saturating_sub(starts.len() - 1)
+    let expected_within = match key.metric.occurs {
+        Occurrence::EveryPeriod => 1,
+        Occurrence::Sessions => SESSIONS_APART,
+        Occurrence::Events => return 0,
+    };
+    let missing = |pair: &[Timestamp]| {
+        let apart = pair[1].since(pair[0]).micros() / key.resolution.length().micros();
+        usize::try_from(apart).unwrap_or(0).saturating_sub(expected_within)
+    };
+    starts.windows(2).map(missing).sum()
 }
 
 fn cut_into_batches(mut arrivals: Vec<Arrival>) -> Vec<Vec<Arrival>> {
@@ -139,5 +151,40 @@ impl Settled {
             return Verdict { state: State::Gaps, reason: Some("missing_periods".to_owned()), detail: Some(detail) };
         }
         Verdict { state: State::Ok, reason: None, detail: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::append::Incoming;
+    use crate::domain::catalog::find_metric;
+    use crate::domain::observation::{Reading, Resolution};
+    use crate::domain::time::Day;
+
+    fn gaps(metric: &str, days: &[i32]) -> usize {
+        let key = SeriesKey {
+            metric: find_metric(metric).unwrap(),
+            subject: "any".to_owned(),
+            source: "any".to_owned(),
+            resolution: Resolution::Day,
+        };
+        let arrival = |&day: &i32| {
+            let (day, incoming) =
+                (Day::from_epoch_days(day), Incoming { reading: Reading::Value(1.0), known_at: None });
+            Arrival { key: key.clone(), period_start: day.start(), period_end: day.end(), incoming }
+        };
+        let arrivals: Vec<Arrival> = days.iter().map(arrival).collect();
+        let placed: Vec<(usize, &Arrival)> = arrivals.iter().enumerate().collect();
+        count_gaps(&placed, &key)
+    }
+
+    #[test]
+    fn weekends_are_no_gaps_of_sessions_and_a_fortnight_is() {
+        assert_eq!(gaps("price_usd", &[10, 11, 14, 14, 16]), 3);
+        assert_eq!(gaps("price_usd", &[]), 0);
+        assert_eq!(gaps("equity_close_usd", &[10, 11, 14, 15, 19]), 0);
+        assert_eq!(gaps("equity_close_usd", &[10, 24, 25]), 9);
+        assert_eq!(gaps("equity_split_ratio", &[10, 2_000]), 0);
     }
 }

@@ -141,7 +141,7 @@ fn epochs_of_daily_history_are_the_published_ones() {
 const RECORDINGS: &str = "contracts";
 
 /// Recordings that a check below reads.
-const READ: [&str; 30] = [
+const READ: [&str; 31] = [
     "mempool/block_v1_mainnet.json",
     "mempool/block_v1_signet.json",
     "mempool/blocks_v1_730000.json",
@@ -172,6 +172,7 @@ const READ: [&str; 30] = [
     "prices/coinbase_candles_DOT-USD_60.json",
     "prices/coinbase_candles_USDT-USD_60.json",
     "prices/kraken_*.json",
+    "equities/yahoo_*.json",
 ];
 
 /// Recordings of shapes that no adapter reads, and why not.
@@ -226,6 +227,7 @@ async fn every_recording_is_read_or_listed_with_the_reason() {
         ("cryptoquant", &[""]),
         ("glassnode", &[""]),
         ("prices", &["bitstamp_", "coinbase_", "kraken_"]),
+        ("equities", &["yahoo_"]),
     ] {
         let Some(path) = reference(&format!("{RECORDINGS}/{folder}")) else { return };
         for entry in std::fs::read_dir(path).unwrap() {

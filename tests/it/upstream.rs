@@ -4,8 +4,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use miner_signals::clock::Clock;
-use miner_signals::domain::time::Span;
+use miner_signals::domain::time::{Span, Timestamp};
 use miner_signals::simulated::upstreams::SIMULATED_KEY;
+use miner_signals::simulated::upstreams::yahoo::TICKERS;
 use miner_signals::simulated::{Misbehaviour, Upstreams, World};
 use miner_signals::sources::feed::{ApiKey, Feed};
 use miner_signals::sources::http::{Http, Limits};
@@ -45,7 +46,11 @@ impl Surroundings {
 
     /// The upstreams' time stands still, so that nothing is new when they are asked again.
     pub fn frozen(pool: PgPool) -> Self {
-        let now = Clock::System.now();
+        Self::at(pool, Clock::System.now())
+    }
+
+    /// At an instant at which both the upstreams' time and the worker's stand still.
+    pub fn at(pool: PgPool, now: Timestamp) -> Self {
         let mut around = Self::with_upstreams(pool, Upstreams::start(world(), Arc::new(move || now)).unwrap());
         around.deps.clock = Clock::manual(now);
         around
@@ -61,6 +66,8 @@ impl Surroundings {
             bitstamp: address("bitstamp"),
             cryptoquant: address("cryptoquant"),
             glassnode: address("glassnode"),
+            yahoo: address("yahoo"),
+            tickers: TICKERS.map(str::to_owned).to_vec(),
         };
         let key = Some(ApiKey::new(SIMULATED_KEY.to_owned()));
         let keys = Keys { coinmetrics: None, cryptoquant: key.clone(), glassnode: key };

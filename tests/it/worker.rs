@@ -37,7 +37,7 @@ async fn every_feed_is_read_once_and_says_nothing_new_the_second_time() {
             .fetch_all(&database.pool)
             .await
             .unwrap();
-    assert_eq!(states.len(), 16);
+    assert_eq!(states.len(), 17);
     assert!(states.iter().all(|(_, _, state)| state != "failing"), "{states:?}");
     let rows = count(&database.pool, "select count(*) from observation").await;
     let head = count(&database.pool, "select batch from head").await;

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `answer.rs` | what is asked, what is replied |
 //! | `table.rs` | rows of time series, how they are distorted and written |
-//! | `mempool.rs`, `coinmetrics.rs`, `coinbase.rs`, `kraken.rs`, `bitstamp.rs`, `cryptoquant.rs`, `glassnode.rs` | the endpoints of a source |
+//! | `mempool.rs`, `coinmetrics.rs`, `coinbase.rs`, `kraken.rs`, `bitstamp.rs`, `cryptoquant.rs`, `glassnode.rs`, `yahoo.rs` | the endpoints of a source |
 //! | `bitcoin_core.rs` | an own node, with faults of its own |
 //! | `esplora.rs` | a server for those without a node, with faults of its own beside those of the others |
 //! | `misbehaviour.rs` | the kinds of faults of the others |
@@ -27,6 +27,7 @@ mod mempool;
 mod misbehaviour;
 mod table;
 mod transport;
+pub mod yahoo;
 
 #[cfg(test)]
 mod tests;
@@ -54,7 +55,8 @@ use super::world::World;
 use crate::domain::time::Timestamp;
 
 /// The sources that are simulated and read in a demo, which has a node in place of Esplora. A name is also the first step of the paths of its source.
-pub const SOURCES: [&str; 7] = ["mempool", "coinmetrics", "coinbase", "kraken", "bitstamp", "cryptoquant", "glassnode"];
+pub const SOURCES: [&str; 8] =
+    ["mempool", "coinmetrics", "coinbase", "kraken", "bitstamp", "cryptoquant", "glassnode", "yahoo"];
 
 /// The key that every simulated source takes, where it takes one; any other is refused.
 pub const SIMULATED_KEY: &str = "simulated";
@@ -214,6 +216,7 @@ async fn respond(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         "kraken" => kraken::answer(&asked),
         "cryptoquant" => cryptoquant::answer(&asked),
         "glassnode" => glassnode::answer(&asked),
+        "yahoo" => yahoo::answer(&asked),
         ESPLORA => shared.esplora.answer(&asked),
         _ => bitstamp::answer(&asked),
     };

@@ -94,6 +94,18 @@ impl Table {
         json
     }
 
+    /// The cells of one name as a JSON array, for answers that stand in columns.
+    pub(super) fn column_to_json(&self, name: &str) -> String {
+        let mut json = String::from("[");
+        let cells = self.rows.iter().flat_map(|row| &row.0).filter(|(given, _)| *given == name);
+        for (place, (_, cell)) in cells.enumerate() {
+            json.push_str(if place == 0 { "" } else { "," });
+            cell.write(&mut json);
+        }
+        json.push(']');
+        json
+    }
+
     fn change(&mut self, from: usize, change: impl Fn(f64) -> f64 + Copy) {
         self.rows[from..].iter_mut().for_each(|row| row.change(change));
     }

@@ -87,8 +87,10 @@ const BITSTAMP: &str = "/api/v2/ohlc/btcusd/?step=86400&limit=10";
 const CRYPTOQUANT: &str = "/btc/miner-flows/outflow?miner=all_miner&window=day&limit=50";
 const GLASSNODE: &str = "/v1/metrics/transactions/transfers_volume_from_miners_sum?a=BTC&i=24h&s=1920000000";
 
+const YAHOO: &str = "/v8/finance/chart/VOLTQ?interval=1d&period1=1920000000&period2=9999999999&events=div%2Csplits";
+
 /// Each source with a path that answers with a time series.
-const SERIES_OF_SOURCES: [(&str, &str); 7] = [
+const SERIES_OF_SOURCES: [(&str, &str); 8] = [
     ("mempool", "/v1/mining/hashrate/1m"),
     (
         "coinmetrics",
@@ -99,6 +101,7 @@ const SERIES_OF_SOURCES: [(&str, &str); 7] = [
     ("bitstamp", BITSTAMP),
     ("cryptoquant", CRYPTOQUANT),
     ("glassnode", GLASSNODE),
+    ("yahoo", YAHOO),
 ];
 
 fn array(value: &Value) -> &Vec<Value> {
@@ -763,6 +766,68 @@ mod common {
     }
 }
 
+mod yahoo {
+    use super::*;
+    use crate::simulated::upstreams::yahoo::{TICKERS, is_session, split_day};
+
+    /// Date and close of every session that is shown.
+    async fn closes(scene: &Scene, ticker: &str) -> Vec<(Day, f64)> {
+        let path = format!("/v8/finance/chart/{ticker}?interval=1d&period1=0&period2=9999999999&events=split");
+        let answer = scene.json("yahoo", &path).await;
+        let chart = &answer["chart"]["result"][0];
+        let days = array(&chart["timestamp"]).iter().map(|at| {
+            let offset = chart["meta"]["gmtoffset"].as_i64().unwrap();
+            Timestamp::from_epoch_seconds(at.as_i64().unwrap() + offset).unwrap().day()
+        });
+        days.zip(array(&chart["indicators"]["quote"][0]["close"]).iter().map(number)).collect()
+    }
+
+    #[tokio::test]
+    async fn sessions_are_those_of_new_york_and_the_running_one_is_shown() {
+        let scene = Scene::open();
+        for ticker in TICKERS {
+            let closes = closes(&scene, ticker).await;
+            assert!(closes.len() > 750, "{ticker}: {}", closes.len());
+            assert!(closes.iter().all(|(day, close)| is_session(*day) && *close > 0.0), "{ticker}");
+            let steps = closes.windows(2).map(|pair| pair[1].1 / pair[0].1);
+            assert!(steps.into_iter().all(|step| (0.4..2.5).contains(&step)), "{ticker}: adjusted, so without steps");
+        }
+        // 2031-03-03 is a Monday.
+        scene.set_now(Timestamp::parse("2031-03-03T15:00:00Z").unwrap());
+        assert_eq!(closes(&scene, "KELPO").await.last().unwrap().0.to_string(), "2031-03-03");
+    }
+
+    #[tokio::test]
+    async fn a_split_moves_all_of_history() {
+        let scene = Scene::open();
+        let split = split_day(&scene.world);
+        let at = |days: i32| split.plus(days).start().plus(Span::HOUR.times(22));
+        scene.set_now(at(-1));
+        let before = closes(&scene, "VOLTQ").await;
+        scene.set_now(at(0));
+        let after = closes(&scene, "VOLTQ").await;
+        assert_eq!((after.len(), after.last().unwrap().0), (before.len() + 1, split));
+        let apart = before.iter().zip(&after).map(|(before, after)| before.1 / after.1);
+        assert!(apart.into_iter().all(|ratio| (ratio - 4.0).abs() < 1e-6));
+        let listed = scene.json("yahoo", "/v8/finance/chart/VOLTQ?interval=1d").await;
+        let splits = listed["chart"]["result"][0]["events"]["splits"].as_object().unwrap();
+        assert_eq!(splits.values().map(|split| &split["splitRatio"]).collect::<Vec<_>>(), ["4:1"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_said_as_the_real_one_says_it() {
+        let scene = Scene::open();
+        let (status, body) = scene.error("yahoo", "/v8/finance/chart/MARA?interval=1d").await;
+        assert_eq!((status, body["chart"]["error"]["code"].as_str()), (404, Some("Not Found")));
+        // 1919203200 is the beginning of Saturday, 2030-10-26.
+        let weekend = "/v8/finance/chart/KELPO?interval=1d&period1=1919203200&period2=1919375999";
+        let weekend = scene.json("yahoo", weekend).await;
+        let result = &weekend["chart"]["result"][0];
+        assert_eq!((result.get("timestamp"), result["indicators"]["quote"][0].as_object().unwrap().len()), (None, 0));
+        assert_eq!(scene.error("yahoo", "/v8/finance/chart/KELPO?interval=1m").await.0, 400);
+    }
+}
+
 mod misbehaving {
     use flate2::read::GzDecoder;
     use std::io::Read as _;
@@ -910,6 +975,11 @@ mod misbehaving {
     /// The newest rows of the series, as their sources say them: `(time, a value)`.
     async fn newest_rows(scene: &Scene, source: &str, path: &str) -> Vec<(Value, Value)> {
         let answer = scene.json(source, path).await;
+        if source == "yahoo" {
+            let chart = &answer["chart"]["result"][0];
+            let closes = array(&chart["indicators"]["quote"][0]["close"]).iter().cloned();
+            return array(&chart["timestamp"]).iter().cloned().zip(closes).collect();
+        }
         let (rows, time, value): (&Value, Value, Value) = match source {
             "mempool" => (&answer["hashrates"], "timestamp".into(), "avgHashrate".into()),
             "coinmetrics" => (&answer["data"], "time".into(), "PriceUSD".into()),

@@ -67,6 +67,7 @@ fn too_many_requests(source: &str, retry_after: Option<u32>) -> Response {
         "kraken" => r#"{"error":["EGeneral:Too many requests"]}"#,
         "coinbase" => r#"{"message":"Public rate limit exceeded"}"#,
         "cryptoquant" => r#"{"status":{"code":429,"message":"too_many_requests"}}"#,
+        "yahoo" => "Too Many Requests\r\n",
         "coinmetrics" => r#"{"error":{"type":"rate_limit","message":"Rate limit exceeded."}}"#,
         _ => r#"{"error":"Too many requests"}"#,
     };
