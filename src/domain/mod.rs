@@ -22,6 +22,7 @@ pub mod coinbase_watch;
 pub mod credit;
 pub mod epochs;
 pub mod facts;
+pub mod filing;
 pub mod indicators;
 pub mod network;
 pub mod observation;
