@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::credit::book::CreditBook;
+use super::credit::row::CreditRow;
 use super::indicators::mining_cost::EfficiencyShare;
 use super::observation::Moment;
 use super::time::{Day, Timestamp};
@@ -421,6 +423,8 @@ pub enum Fact {
     AsicModel(AsicModel),
     EfficiencyDistribution(EfficiencyDistribution),
     Pool(PoolEvidence),
+    /// A row of one of the tables about issuers and their debt.
+    Credit(CreditRow),
 }
 
 impl Fact {
@@ -437,6 +441,7 @@ impl Fact {
             Self::AsicModel(_) => Self::ASIC_MODELS,
             Self::EfficiencyDistribution(_) => Self::EFFICIENCY_DISTRIBUTION,
             Self::Pool(_) => Self::POOLS,
+            Self::Credit(row) => row.table().name(),
         }
     }
 
@@ -449,6 +454,7 @@ impl Fact {
             Self::AsicModel(row) => row.0.model_id.clone(),
             Self::EfficiencyDistribution(row) => row.0.as_of.to_string(),
             Self::Pool(row) => format!("{} {}", row.0.kind.name(), row.compared_value()),
+            Self::Credit(row) => row.key(),
         }
     }
 
@@ -460,6 +466,7 @@ impl Fact {
             Self::AsicModel(row) => row.0.published_at,
             Self::EfficiencyDistribution(row) => row.0.published_at,
             Self::Pool(row) => row.0.published_at,
+            Self::Credit(row) => row.published_at(),
         }
     }
 }
@@ -474,7 +481,8 @@ pub struct FactVersion<T> {
 }
 
 impl<T> FactVersion<T> {
-    fn is_visible(&self, at: Timestamp, moment: Moment) -> bool {
+    /// Whether a view of `moment` has it at an instant.
+    pub(super) fn is_visible(&self, at: Timestamp, moment: Moment) -> bool {
         self.known_at <= at.min(moment.at) && self.batch <= moment.batch
     }
 }
@@ -493,6 +501,7 @@ pub struct Facts {
     /// By time of publication, then version: of what a view sees about one tag, address or name, the last
     /// one counts.
     pool_evidence: Versions<PoolEvidence>,
+    credit: CreditBook,
 }
 
 impl Facts {
@@ -507,6 +516,7 @@ impl Facts {
                     self.distributions.push(Arc::new(FactVersion { known_at, batch, row }));
                 }
                 Fact::Pool(row) => self.pool_evidence.push(Arc::new(FactVersion { known_at, batch, row })),
+                Fact::Credit(row) => self.credit.push(FactVersion { known_at, batch, row }),
             }
         }
         self.efficiencies.sort_by(|a, b| order_of(a).cmp(&order_of(b)));
@@ -521,17 +531,6 @@ impl Facts {
         });
         self.pool_evidence.sort_by(|a, b| order_of_evidence(a).cmp(&order_of_evidence(b)));
         self
-    }
-
-    /// How many versions of each table there are.
-    #[must_use]
-    pub fn counts(&self) -> [(&'static str, usize); 4] {
-        [
-            (Fact::NETWORK_EFFICIENCY, self.efficiencies.len()),
-            (Fact::ASIC_MODELS, self.models.len()),
-            (Fact::EFFICIENCY_DISTRIBUTION, self.distributions.len()),
-            (Fact::POOLS, self.pool_evidence.len()),
-        ]
     }
 
     /// E(t): of the averages that a view of `moment` knew by `instant`, the one that was published last;
@@ -594,6 +593,12 @@ impl Facts {
     /// or name, the last one counts. [`super::pools::Pools::at`] makes a lookup of them.
     pub fn pool_evidence(&self, moment: Moment) -> impl Iterator<Item = &FactVersion<PoolEvidence>> {
         self.pool_evidence.iter().map(AsRef::as_ref).filter(move |version| version.is_visible(moment.at, moment))
+    }
+
+    /// What people compiled about issuers and their debt.
+    #[must_use]
+    pub const fn credit(&self) -> &CreditBook {
+        &self.credit
     }
 }
 

@@ -189,6 +189,31 @@ impl Day {
         Self(self.0.saturating_add(count))
     }
 
+    /// The same day `count` months later, or earlier when negative; the last of a month that is shorter.
+    #[must_use]
+    pub fn plus_months(self, count: i32) -> Self {
+        let months = chrono::Months::new(count.unsigned_abs());
+        let date = self.date();
+        let moved = if count < 0 { date.checked_sub_months(months) } else { date.checked_add_months(months) };
+        moved.map_or(self, Self::from_date)
+    }
+
+    /// Year, month and day of the month.
+    #[must_use]
+    pub fn calendar(self) -> (i32, u32, u32) {
+        use chrono::Datelike as _;
+        let date = self.date();
+        (date.year(), date.month(), date.day())
+    }
+
+    fn date(self) -> NaiveDate {
+        NaiveDate::default() + chrono::Days::new(u64::try_from(self.0).unwrap_or(0))
+    }
+
+    fn from_date(date: NaiveDate) -> Self {
+        Self(i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).unwrap_or(0))
+    }
+
     /// Days from `earlier` to `self`.
     #[must_use]
     pub const fn since(self, earlier: Self) -> i32 {
@@ -218,8 +243,7 @@ impl Day {
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let date = NaiveDate::default() + chrono::Days::new(u64::try_from(self.0).unwrap_or(0));
-        write!(f, "{}", date.format("%Y-%m-%d"))
+        write!(f, "{}", self.date().format("%Y-%m-%d"))
     }
 }
 

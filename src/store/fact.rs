@@ -1,6 +1,6 @@
 //! Facts as rows: every version of every row of the tables that people compile.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -8,6 +8,7 @@ use sqlx::types::Json;
 
 use super::StoreError;
 use super::head::Batch;
+use crate::domain::credit::row::{CreditRow, Table};
 use crate::domain::facts::{
     AsicModel, AsicModelFields, Cooling, DatePrecision, EfficiencyDistribution, EfficiencyDistributionFields,
     EvidenceKind, Fact, FactVersion, Fault, NetworkEfficiency, NetworkEfficiencyFields, PoolEvidence,
@@ -25,10 +26,15 @@ enum Body {
     AsicModel(AsicModelBody),
     EfficiencyDistribution(EfficiencyDistributionBody),
     Pool(PoolEvidenceBody),
+    /// The cells of a row about issuers and their debt, without empty ones.
+    Credit(BTreeMap<String, String>),
 }
 
 /// The tables that this release reads; a later one may have stored more.
-const TABLES: [&str; 4] = [Fact::NETWORK_EFFICIENCY, Fact::ASIC_MODELS, Fact::EFFICIENCY_DISTRIBUTION, Fact::POOLS];
+fn tables() -> Vec<String> {
+    let of_network = [Fact::NETWORK_EFFICIENCY, Fact::ASIC_MODELS, Fact::EFFICIENCY_DISTRIBUTION, Fact::POOLS];
+    of_network.into_iter().chain(Table::ALL.map(Table::name)).map(str::to_owned).collect()
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct NetworkEfficiencyBody {
@@ -86,6 +92,9 @@ impl From<&Fact> for Body {
             Fact::AsicModel(row) => Self::AsicModel(row.fields().into()),
             Fact::EfficiencyDistribution(row) => Self::EfficiencyDistribution(row.fields().into()),
             Fact::Pool(row) => Self::Pool(row.fields().into()),
+            Fact::Credit(row) => {
+                Self::Credit(row.cells().iter().map(|(column, cell)| ((*column).to_owned(), cell.clone())).collect())
+            }
         }
     }
 }
@@ -157,13 +166,14 @@ impl Body {
             Fact::ASIC_MODELS => serde_json::from_value(body).map(Self::AsicModel),
             Fact::EFFICIENCY_DISTRIBUTION => serde_json::from_value(body).map(Self::EfficiencyDistribution),
             Fact::POOLS => serde_json::from_value(body).map(Self::Pool),
+            other if Table::from_name(other).is_some() => serde_json::from_value(body).map(Self::Credit),
             other => return Err(format!("a row of {other}")),
         }
         .map_err(|error| error.to_string())
     }
 
     /// The row again; what is wrong with it, if this release would not have stored it.
-    fn into_fact(self, published_at: Timestamp) -> Result<Fact, String> {
+    fn into_fact(self, table: &str, published_at: Timestamp) -> Result<Fact, String> {
         let faults = |faults: Vec<Fault>| {
             faults.iter().map(|fault| format!("{}: {}", fault.column, fault.advice)).collect::<Vec<_>>().join("; ")
         };
@@ -232,6 +242,13 @@ impl Body {
             })
             .map(Fact::Pool)
             .map_err(faults),
+            Self::Credit(body) => {
+                let table = Table::from_name(table).ok_or_else(|| table.to_owned())?;
+                // Columns that a later release adds are not minded.
+                let cell = |column: &&'static str| Some((*column, body.get(*column)?.clone()));
+                let cells = table.columns().iter().filter_map(cell).collect();
+                CreditRow::new(table, cells, published_at).map(Fact::Credit).map_err(faults)
+            }
         }
     }
 }
@@ -348,7 +365,7 @@ async fn insert(
 /// # Errors
 /// [`StoreError`] if the database does not answer.
 pub async fn read_facts_after(connection: &mut PgConnection, batch: i64) -> Result<Vec<FactVersion<Fact>>, StoreError> {
-    let tables = TABLES.map(str::to_owned);
+    let tables = tables();
     let rows = sqlx::query!(
         "/* read_facts_after */ select fact_table, published_at, known_at, batch, body from fact
          where batch > $1 and fact_table = any($2) order by batch, fact_table, fact_key, published_at",
@@ -359,7 +376,9 @@ pub async fn read_facts_after(connection: &mut PgConnection, batch: i64) -> Resu
     .await?;
     let mut facts = Vec::with_capacity(rows.len());
     for row in rows {
-        match Body::of(&row.fact_table, row.body).and_then(|body| body.into_fact(row.published_at.into())) {
+        match Body::of(&row.fact_table, row.body)
+            .and_then(|body| body.into_fact(&row.fact_table, row.published_at.into()))
+        {
             Ok(fact) => facts.push(FactVersion { known_at: row.known_at.into(), batch: row.batch, row: fact }),
             Err(found) => {
                 tracing::warn!(table = row.fact_table, batch = row.batch, found, "a stored fact cannot be read");

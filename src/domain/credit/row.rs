@@ -7,9 +7,9 @@
 use super::cells::{Cells, Reader};
 use super::figure::{Item, ItemKind};
 use super::word::{
-    Benchmark, Cause, Certainty, Condition, CouponKind, FilerKind, IndustryMetric, InstrumentKind, InstrumentStatus,
-    InterestPaid, IssuerStatus, LineKind, OptionKind, Purpose, Recourse, RetiredHow, Security, Settlement, SitePurpose,
-    SiteStatus, Verification,
+    Benchmark, Cause, Certainty, Condition, CouponKind, FilerKind, Industry, IndustryMetric, InstrumentKind,
+    InstrumentStatus, InterestPaid, IssuerStatus, LineKind, OptionKind, Purpose, Recourse, RetiredHow, Security,
+    Settlement, SitePurpose, SiteStatus, Verification,
 };
 use crate::domain::facts::{Fault, RoughDate};
 use crate::domain::time::{Day, Timestamp};
@@ -77,9 +77,18 @@ impl Table {
     #[must_use]
     pub const fn columns(self) -> &'static [&'static str] {
         match self {
-            Self::Issuers => {
-                &["ticker", "name", "cik", "filer_kind", "fiscal_year_end", "status", "known_at", "source", "note"]
-            }
+            Self::Issuers => &[
+                "ticker",
+                "name",
+                "cik",
+                "filer_kind",
+                "fiscal_year_end",
+                "status",
+                "industry",
+                "known_at",
+                "source",
+                "note",
+            ],
             Self::Instruments => &[
                 "instrument_id",
                 "facility_id",
@@ -204,6 +213,7 @@ pub struct Issuer {
     /// Month and day on which its fiscal year ends, such as `12-31`.
     pub fiscal_year_end: String,
     pub status: IssuerStatus,
+    pub industry: Industry,
 }
 
 /// A note, loan or line.
@@ -491,6 +501,7 @@ fn issuer(reader: &mut Reader) -> Option<Issuer> {
         reader.fault("fiscal_year_end", "write month and day like 12-31");
     }
     let status = reader.word("status", IssuerStatus::from_name, IssuerStatus::NAMES);
+    let industry = reader.word("industry", Industry::from_name, Industry::NAMES);
     Some(Issuer {
         ticker: ticker?,
         name: name?,
@@ -498,6 +509,7 @@ fn issuer(reader: &mut Reader) -> Option<Issuer> {
         filer_kind: filer_kind?,
         fiscal_year_end: fiscal_year_end?,
         status: status?,
+        industry: industry?,
     })
 }
 
@@ -695,6 +707,7 @@ const fn item_range(item: Item) -> (f64, f64) {
         | Item::AdjustedEbitda
         | Item::NetIncome
         | Item::ContractedHpcMargin
+        | Item::Impairment
         | Item::PowerCost => (-1e11, 1e11),
         Item::BtcMined | Item::BtcSold | Item::BtcHeld | Item::BtcPledged => (0.0, 1e6),
         Item::EnergizedHashrate | Item::OperatingHashrate => (0.0, 1_000.0),

@@ -33,6 +33,15 @@ words! {
     IssuerStatus { Listed = "listed", Acquired = "acquired", Delisted = "delisted" }
 }
 words! {
+    /// Whether an issuer counts in the sums of the industry.
+    Industry {
+        /// Mines, or hosts those who do.
+        Miner = "miner",
+        /// Mines beside a greater business of another kind.
+        Other = "other",
+    }
+}
+words! {
     /// What kind of debt an instrument is.
     InstrumentKind {
         Convertible = "convertible",

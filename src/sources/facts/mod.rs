@@ -9,6 +9,7 @@ mod wire;
 
 use std::fmt;
 
+use self::normalize::Named;
 use crate::domain::facts::Fact;
 use crate::domain::time::Timestamp;
 
@@ -51,6 +52,17 @@ pub fn shipped_tables() -> Vec<TableFile> {
         ("asic_models.csv", include_str!("../../../data/asic_models.csv")),
         ("efficiency_distribution.csv", include_str!("../../../data/efficiency_distribution.csv")),
         ("pools.csv", include_str!("../../../data/pools.csv")),
+        ("issuers.csv", include_str!("../../../data/issuers.csv")),
+        ("instruments.csv", include_str!("../../../data/instruments.csv")),
+        ("outstanding.csv", include_str!("../../../data/outstanding.csv")),
+        ("debt_options.csv", include_str!("../../../data/debt_options.csv")),
+        ("amortisation.csv", include_str!("../../../data/amortisation.csv")),
+        ("fundamentals.csv", include_str!("../../../data/fundamentals.csv")),
+        ("revenue.csv", include_str!("../../../data/revenue.csv")),
+        ("revenue_lines.csv", include_str!("../../../data/revenue_lines.csv")),
+        ("sites.csv", include_str!("../../../data/sites.csv")),
+        ("industry.csv", include_str!("../../../data/industry.csv")),
+        ("earnings.csv", include_str!("../../../data/earnings.csv")),
     ];
     tables.map(|(name, text)| TableFile { name: name.to_owned(), bytes: text.as_bytes().to_vec() }).to_vec()
 }
@@ -68,8 +80,9 @@ pub fn shipped_facts() -> Vec<Fact> {
 /// Every error of every file, in their order; a row whose `known_at` is after `now` is one.
 pub fn read_tables(files: &[TableFile], now: Timestamp) -> Result<Vec<Fact>, Vec<FactError>> {
     let (mut facts, mut errors) = (Vec::new(), Vec::new());
+    let named = Named::in_files(files.iter().chain(&shipped_tables()));
     for file in files {
-        match normalize::read_table(file, now) {
+        match normalize::read_table(file, now, &named) {
             Ok(rows) => facts.extend(rows),
             Err(more) => errors.extend(more),
         }

@@ -1,6 +1,6 @@
 //! The rows of a table to facts, or every error in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use url::Url;
 
@@ -8,6 +8,7 @@ use super::super::parse_decimal;
 use super::super::text::cut;
 use super::wire::{Line, lines_of};
 use super::{FactError, TableFile};
+use crate::domain::credit::row::{self, CreditRow};
 use crate::domain::facts::{
     AsicModel, AsicModelFields, Cooling, DatePrecision, EFFICIENCY, EfficiencyDistribution,
     EfficiencyDistributionFields, EvidenceKind, Fact, Fault, HASHRATE, NetworkEfficiency, NetworkEfficiencyFields,
@@ -27,6 +28,7 @@ struct Table {
     columns: &'static [&'static str],
 }
 
+/// The tables whose rows this file reads by itself; those about issuers read themselves.
 const TABLES: [Table; 4] = [
     Table {
         name: Fact::NETWORK_EFFICIENCY,
@@ -57,12 +59,17 @@ const TABLES: [Table; 4] = [
     Table { name: Fact::POOLS, columns: &["slug", "name", "kind", "value", "known_at", "source", "note"] },
 ];
 
+fn every_table() -> impl Iterator<Item = Table> {
+    let of_credit = row::Table::ALL.into_iter().map(|table| Table { name: table.name(), columns: table.columns() });
+    TABLES.into_iter().chain(of_credit)
+}
+
 /// The rows of a file.
 ///
 /// # Errors
 /// Every error of the file, by line.
-pub(super) fn read_table(file: &TableFile, now: Timestamp) -> Result<Vec<Fact>, Vec<FactError>> {
-    let mut reading = Reading { file: &file.name, now, errors: Vec::new() };
+pub(super) fn read_table(file: &TableFile, now: Timestamp, named: &Named) -> Result<Vec<Fact>, Vec<FactError>> {
+    let mut reading = Reading { file: &file.name, now, named, errors: Vec::new() };
     let facts = reading.read(&file.bytes);
     reading.errors.sort_by_key(|error| error.line);
     if reading.errors.is_empty() { Ok(facts) } else { Err(reading.errors) }
@@ -72,7 +79,37 @@ pub(super) fn read_table(file: &TableFile, now: Timestamp) -> Result<Vec<Fact>, 
 struct Reading<'a> {
     file: &'a str,
     now: Timestamp,
+    named: &'a Named,
     errors: Vec<FactError>,
+}
+
+/// The issuers and instruments that any table has a row of: what rows of other tables may name.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    tickers: HashSet<String>,
+    instrument_ids: HashSet<String>,
+}
+
+impl Named {
+    pub(super) fn in_files<'f>(files: impl Iterator<Item = &'f TableFile>) -> Self {
+        let mut named = Self::default();
+        for file in files {
+            match file.name.as_str() {
+                "issuers.csv" => named.tickers.extend(cells_of_column(file, "ticker")),
+                "instruments.csv" => named.instrument_ids.extend(cells_of_column(file, "instrument_id")),
+                _ => {}
+            }
+        }
+        named
+    }
+}
+
+/// The cells of a column, of lines that are rows.
+fn cells_of_column(file: &TableFile, column: &str) -> Vec<String> {
+    let mut lines = lines_of(&file.bytes).into_iter().flatten();
+    let place = lines.next().and_then(|header| header.cells.iter().position(|cell| cell == column));
+    let Some(place) = place else { return Vec::new() };
+    lines.filter_map(|line| line.cells.into_iter().nth(place)).collect()
 }
 
 /// A row being read: its cells by column.
@@ -92,8 +129,8 @@ impl Row<'_> {
 
 impl Reading<'_> {
     fn read(&mut self, bytes: &[u8]) -> Vec<Fact> {
-        let Some(table) = TABLES.iter().find(|table| self.file.strip_suffix(".csv") == Some(table.name)) else {
-            let names = TABLES.map(|table| format!("{}.csv", table.name)).join(", ");
+        let Some(table) = every_table().find(|table| self.file.strip_suffix(".csv") == Some(table.name)) else {
+            let names = every_table().map(|table| format!("{}.csv", table.name)).collect::<Vec<_>>().join(", ");
             self.error(1, None, self.file, format!("there is no such table; the files are {names}"));
             return Vec::new();
         };
@@ -112,13 +149,17 @@ impl Reading<'_> {
             }
             return Vec::new();
         };
-        let Some(columns) = self.columns(table, header) else { return Vec::new() };
+        let Some(columns) = self.columns(&table, header) else { return Vec::new() };
         let rows: Vec<Row> = lines.filter_map(|line| self.row(&columns, line)).collect();
         match table.name {
             Fact::NETWORK_EFFICIENCY => self.each(&rows, Self::network_efficiency),
             Fact::ASIC_MODELS => self.each(&rows, Self::asic_model),
             Fact::POOLS => self.pools(&rows),
-            _ => self.distributions(&rows),
+            Fact::EFFICIENCY_DISTRIBUTION => self.distributions(&rows),
+            name => match row::Table::from_name(name) {
+                Some(table) => self.each(&rows, |reading, row| reading.credit_row(table, row)),
+                None => Vec::new(), // every table is one of the above
+            },
         }
     }
 
@@ -207,6 +248,35 @@ impl Reading<'_> {
             facts.push(fact);
         }
         facts
+    }
+
+    fn credit_row(&mut self, table: row::Table, row: &Row) -> Option<Fact> {
+        let published_at = self.known_at(row);
+        self.source(row)?;
+        let cells = row.cells.iter().filter(|(column, cell)| **column != "known_at" && !cell.is_empty());
+        let cells = cells.map(|(column, cell)| (*column, (*cell).to_owned())).collect();
+        // With an unknown time the rest is checked all the same, as if it were late enough.
+        match CreditRow::new(table, cells, published_at.unwrap_or(Timestamp::MAX)) {
+            Ok(credit_row) => {
+                self.check_named(row, &credit_row);
+                published_at.map(|_| Fact::Credit(credit_row))
+            }
+            Err(faults) => {
+                self.faults(row, faults);
+                None
+            }
+        }
+    }
+
+    /// A row about an issuer or an instrument that no table has is a slip in its name.
+    fn check_named(&mut self, row: &Row, credit_row: &CreditRow) {
+        let is_named = |name: Option<&str>, names: &HashSet<String>| name.is_none_or(|name| names.contains(name));
+        if !is_named(credit_row.ticker(), &self.named.tickers) {
+            self.wrong(row, "ticker", "write a ticker of issuers.csv, or add the issuer there");
+        }
+        if !is_named(credit_row.instrument_id(), &self.named.instrument_ids) {
+            self.wrong(row, "instrument_id", "write an instrument of instruments.csv, or add it there");
+        }
     }
 
     fn network_efficiency(&mut self, row: &Row) -> Option<Fact> {
