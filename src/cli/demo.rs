@@ -11,14 +11,17 @@ use crate::domain::block::Network;
 use crate::domain::facts::{EvidenceKind, Fact, PoolEvidence, PoolEvidenceFields};
 use crate::domain::time::{Day, Span};
 use crate::simulated::blocks::{POOLS, Pool};
+use crate::simulated::issuers::ISSUERS;
 use crate::simulated::upstreams::bitcoin_core::{PASSWORD, USER};
-use crate::simulated::upstreams::{NODE, SIMULATED_KEY};
+use crate::simulated::upstreams::{EDGAR, NODE, SIMULATED_KEY};
 use crate::simulated::{FaultPlan, Upstreams, World};
 use crate::sources::bitcoin_core::normalize::Proof;
 use crate::sources::bitcoin_core::{Auth, Node};
+use crate::sources::edgar::Edgar;
 use crate::sources::feed::{ApiKey, Feed};
 use crate::sources::{Addresses, Keys, feeds};
 use crate::store::database::Mode;
+use crate::worker::edgar::{EVERY, Followed, PACE, Watch};
 use crate::worker::node::{self, Watched};
 use crate::worker::poll::Deps;
 
@@ -37,6 +40,7 @@ pub struct Demo {
     upstreams: Upstreams,
     feeds: Vec<Arc<dyn Feed>>,
     node: Watched,
+    filings: Watch,
     first_day: Day,
     is_fast: bool,
     faults: Option<FaultPlan>,
@@ -70,11 +74,19 @@ impl Demo {
         let auth = Auth::Password { user: USER.to_owned(), password: ApiKey::new(PASSWORD.to_owned()) };
         let node = Node::new(address(NODE)?, auth, NODE_DEADLINE)?;
         let node = Watched { node, network: Network::Main, proof: Proof::Simulated };
+        let is_fast = speed > 1;
+        let filings = Watch {
+            edgar: Edgar::new(address(EDGAR)?),
+            issuers: ISSUERS.iter().map(|one| Followed { ticker: one.ticker.into(), cik: one.cik }).collect(),
+            pace: PACE,
+            // In a fast world ten minutes are over before a round is.
+            every: if is_fast { Span::HOUR.times(12) } else { EVERY },
+        };
         // Of Coin Metrics the demo shows what is free, as most readers will see it.
         let key = Some(ApiKey::new(SIMULATED_KEY.to_owned()));
         let keys = Keys { coinmetrics: None, cryptoquant: key.clone(), glassnode: key };
         let faults = plan.faults.then(|| FaultPlan::new(seed));
-        Ok(Self { feeds: feeds(&addresses, &keys), node, first_day, is_fast: speed > 1, upstreams, faults })
+        Ok(Self { feeds: feeds(&addresses, &keys), node, filings, first_day, is_fast, upstreams, faults })
     }
 
     /// The adapters, pointed at the simulated upstreams.
@@ -105,6 +117,12 @@ impl Demo {
     #[must_use]
     pub const fn node(&self) -> &Watched {
         &self.node
+    }
+
+    /// The filings of the world's issuers.
+    #[must_use]
+    pub const fn filings(&self) -> &Watch {
+        &self.filings
     }
 
     /// Reads the blocks of all of the world's past, so that what miners move has something to be compared with.

@@ -343,7 +343,10 @@ mod tests {
     }
 
     fn tabled(start: &str, end: &str, value: f64, known: &str) -> Figure {
-        Figure { origin: Origin::Table { published_at: at(known) }, ..filed(start, end, value, known, 0) }
+        Figure {
+            origin: Origin::Table { published_at: Timestamp::parse(known).unwrap() },
+            ..filed(start, end, value, known, 0)
+        }
     }
 
     /// The handbook of indicators: Q1 100, H1 230, 9M 345, FY 500.
