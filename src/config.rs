@@ -17,11 +17,13 @@ use crate::domain::block::Network;
 use crate::domain::coinbase_watch::WINDOW;
 use crate::sources::bitcoin_core::normalize::Proof;
 use crate::sources::bitcoin_core::{Auth, Node, SOURCE};
+use crate::sources::edgar::{self, Edgar};
 use crate::sources::esplora::{self, Server};
 use crate::sources::feed::{ApiKey, Feed};
 use crate::sources::http::{Http, Limits};
 use crate::sources::{Addresses, Keys, NAMES, feeds};
 use crate::store::private_postgres;
+use crate::worker::edgar::Watch as FilingWatch;
 use crate::worker::esplora::{SLOWEST_PACE, Watch};
 use crate::worker::node::Watched;
 
@@ -53,6 +55,8 @@ pub struct ListenArgs {
 /// The variables of the keys without which a source is not asked.
 const CRYPTOQUANT_KEY: &str = "CRYPTOQUANT_API_KEY";
 const GLASSNODE_KEY: &str = "GLASSNODE_API_KEY";
+/// The same for EDGAR, which wants no key but an address.
+const EDGAR_CONTACT: &str = "EDGAR_CONTACT";
 
 /// Which live sources are asked, and where.
 #[derive(Debug, Clone, Args)]
@@ -75,6 +79,12 @@ pub struct SourceArgs {
     /// A key of Glassnode, for what miners hold and send; without one it is not asked
     #[arg(long, value_name = "KEY", env = GLASSNODE_KEY, hide_env_values = true)]
     pub glassnode_key: Option<Secret>,
+    /// Your name and mail address, which the SEC wants of everybody who reads filings; without it they are not read
+    #[arg(long, value_name = "CONTACT", env = EDGAR_CONTACT)]
+    pub edgar_contact: Option<String>,
+    /// Another address of EDGAR's lists and figures
+    #[arg(long, value_name = "URL", env = "MINER_SIGNALS_EDGAR_URL")]
+    pub edgar_url: Option<String>,
     /// Another mempool.space, such as your own
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_MEMPOOL_URL")]
     pub mempool_url: Option<String>,
@@ -155,9 +165,11 @@ impl SourceArgs {
         }
         let mut feeds = feeds(&addresses, &keys);
         for unwanted in self.without.iter().filter(|unwanted| !unwanted.is_empty()) {
-            if !NAMES.contains(&unwanted.as_str()) && ![SOURCE, esplora::SOURCE].contains(&unwanted.as_str()) {
-                let (names, esplora) = (NAMES.join(", "), esplora::SOURCE);
-                bail!("--without {unwanted}: no such source; there are {names}, {SOURCE} and {esplora}");
+            if !NAMES.contains(&unwanted.as_str())
+                && ![SOURCE, edgar::SOURCE, esplora::SOURCE].contains(&unwanted.as_str())
+            {
+                let (names, edgar, esplora) = (NAMES.join(", "), edgar::SOURCE, esplora::SOURCE);
+                bail!("--without {unwanted}: no such source; there are {names}, {SOURCE}, {edgar} and {esplora}");
             }
             feeds.retain(|feed| feed.source() != unwanted);
         }
@@ -213,6 +225,29 @@ impl SourceArgs {
         Ok(Esplora::Watched(Watch { server, pace: self.esplora_seconds_per_request, window: WINDOW }))
     }
 
+    /// The filings that are read, and the client that says who reads them; `None` without a contact or with
+    /// `--without edgar`.
+    ///
+    /// # Errors
+    /// If the address cannot be used, or the contact cannot be sent.
+    pub fn edgar(&self) -> anyhow::Result<Option<(FilingWatch, Http)>> {
+        if self.without.iter().any(|unwanted| unwanted == edgar::SOURCE) {
+            return Ok(None);
+        }
+        let Some(contact) = self.edgar_contact() else { return Ok(None) };
+        let address = match address(edgar::SOURCE, self.edgar_url.as_ref())? {
+            Some(address) => address,
+            None => Url::parse(edgar::USUAL_ADDRESS)?,
+        };
+        let http = Http::new(Some(contact), self.limits()).context("cannot ask EDGAR; see --edgar-contact")?;
+        Ok(Some((FilingWatch::usual(Edgar::new(address)), http)))
+    }
+
+    /// Who reads filings; an empty text is nobody.
+    fn edgar_contact(&self) -> Option<&str> {
+        self.edgar_contact.as_deref().map(str::trim).filter(|contact| !contact.is_empty())
+    }
+
     /// The keys to sources; an empty one is none.
     #[must_use]
     pub fn keys(&self) -> Keys {
@@ -234,6 +269,7 @@ impl SourceArgs {
         match source {
             "cryptoquant" if keys.cryptoquant.is_none() => Some(CRYPTOQUANT_KEY),
             "glassnode" if keys.glassnode.is_none() => Some(GLASSNODE_KEY),
+            edgar::SOURCE if self.edgar_contact().is_none() => Some(EDGAR_CONTACT),
             _ => None,
         }
     }
@@ -243,10 +279,13 @@ impl SourceArgs {
     /// # Errors
     /// If the contact cannot be sent, or the system has no certificates.
     pub fn http(&self) -> anyhow::Result<Http> {
+        Http::new(self.contact.as_deref(), self.limits()).context("cannot make requests; see --contact")
+    }
+
+    /// An answer that came after the lease had run out could not be recorded.
+    fn limits(&self) -> Limits {
         let usual = Limits::default();
-        // An answer that came after the lease had run out could not be recorded.
-        let limits = Limits { deadline: usual.deadline.min(self.lease() / 2), ..usual };
-        Http::new(self.contact.as_deref(), limits).context("cannot make requests; see --contact")
+        Limits { deadline: usual.deadline.min(self.lease() / 2), ..usual }
     }
 
     #[must_use]
@@ -424,6 +463,19 @@ mod tests {
         assert!(esplora(&["--with", "electrs"]).unwrap_err().to_string().contains("only esplora"));
         assert!(esplora(&["--esplora-url", "ftp://host"]).is_err());
         assert!(sources(&["--without", "esplora"]).feeds().is_ok());
+    }
+
+    #[test]
+    fn filings_are_read_by_who_says_who_asks() {
+        let edgar = |arguments: &[&str]| sources(arguments).edgar();
+        assert!(matches!(edgar(&["--edgar-contact", " "]), Ok(None)));
+        assert_eq!(sources(&["--edgar-contact", ""]).missing_key("edgar"), Some("EDGAR_CONTACT"));
+        let named = ["--edgar-contact", "Example Ltd ops@example.org"];
+        assert!(matches!(edgar(&named), Ok(Some(_))));
+        assert_eq!(sources(&named).missing_key("edgar"), None);
+        assert!(matches!(edgar(&[&named[..], &["--without", "edgar"]].concat()), Ok(None)));
+        assert!(edgar(&["--edgar-contact", "a\nb"]).is_err());
+        assert!(sources(&["--without", "edgar"]).feeds().is_ok());
     }
 
     #[test]

@@ -11,15 +11,19 @@ use crate::domain::block::Network;
 use crate::domain::facts::{EvidenceKind, Fact, PoolEvidence, PoolEvidenceFields};
 use crate::domain::time::{Day, Span};
 use crate::simulated::blocks::{POOLS, Pool};
+use crate::simulated::credit;
+use crate::simulated::issuers::ISSUERS;
 use crate::simulated::upstreams::bitcoin_core::{PASSWORD, USER};
 use crate::simulated::upstreams::yahoo::TICKERS;
-use crate::simulated::upstreams::{NODE, SIMULATED_KEY};
+use crate::simulated::upstreams::{EDGAR, NODE, SIMULATED_KEY};
 use crate::simulated::{FaultPlan, Upstreams, World};
 use crate::sources::bitcoin_core::normalize::Proof;
 use crate::sources::bitcoin_core::{Auth, Node};
+use crate::sources::edgar::Edgar;
 use crate::sources::feed::{ApiKey, Feed};
 use crate::sources::{Addresses, Keys, feeds};
 use crate::store::database::Mode;
+use crate::worker::edgar::{EVERY, Followed, PACE, Watch};
 use crate::worker::node::{self, Watched};
 use crate::worker::poll::Deps;
 
@@ -38,7 +42,10 @@ pub struct Demo {
     upstreams: Upstreams,
     feeds: Vec<Arc<dyn Feed>>,
     node: Watched,
+    filings: Watch,
     first_day: Day,
+    /// The day on which the world's past ends.
+    present: Day,
     is_fast: bool,
     faults: Option<FaultPlan>,
 }
@@ -73,11 +80,28 @@ impl Demo {
         let auth = Auth::Password { user: USER.to_owned(), password: ApiKey::new(PASSWORD.to_owned()) };
         let node = Node::new(address(NODE)?, auth, NODE_DEADLINE)?;
         let node = Watched { node, network: Network::Main, proof: Proof::Simulated };
+        let is_fast = speed > 1;
+        let filings = Watch {
+            edgar: Edgar::new(address(EDGAR)?),
+            issuers: ISSUERS.iter().map(|one| Followed { ticker: one.ticker.into(), cik: one.cik }).collect(),
+            pace: PACE,
+            // In a fast world ten minutes are over before a round is.
+            every: if is_fast { Span::HOUR.times(12) } else { EVERY },
+        };
         // Of Coin Metrics the demo shows what is free, as most readers will see it.
         let key = Some(ApiKey::new(SIMULATED_KEY.to_owned()));
         let keys = Keys { coinmetrics: None, cryptoquant: key.clone(), glassnode: key };
         let faults = plan.faults.then(|| FaultPlan::new(seed));
-        Ok(Self { feeds: feeds(&addresses, &keys), node, first_day, is_fast: speed > 1, upstreams, faults })
+        Ok(Self {
+            feeds: feeds(&addresses, &keys),
+            node,
+            filings,
+            first_day,
+            present: anchor,
+            is_fast,
+            upstreams,
+            faults,
+        })
     }
 
     /// The adapters, pointed at the simulated upstreams.
@@ -86,9 +110,16 @@ impl Demo {
         &self.feeds
     }
 
-    /// The tags of the world's pools, which no table of real ones has.
+    /// What people would have compiled about the world: the tags of its pools, and what its issuers owe.
     #[must_use]
-    pub fn pools(&self) -> Vec<Fact> {
+    pub fn facts(&self) -> Vec<Fact> {
+        let mut facts = self.pools();
+        facts.extend(credit::facts(self.first_day, self.present));
+        facts
+    }
+
+    /// The tags of the world's pools, which no table of real ones has.
+    fn pools(&self) -> Vec<Fact> {
         let fact = |pool: &Pool| {
             let fields = PoolEvidenceFields {
                 slug: pool.slug.to_owned(),
@@ -108,6 +139,12 @@ impl Demo {
     #[must_use]
     pub const fn node(&self) -> &Watched {
         &self.node
+    }
+
+    /// The filings of the world's issuers.
+    #[must_use]
+    pub const fn filings(&self) -> &Watch {
+        &self.filings
     }
 
     /// Reads the blocks of all of the world's past, so that what miners move has something to be compared with.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::database;
 use crate::config::{DatabaseChoice, Esplora, SourceArgs};
 use crate::domain::time::Timestamp;
-use crate::sources::{NAMES, bitcoin_core, esplora};
+use crate::sources::{NAMES, bitcoin_core, edgar, esplora};
 use crate::store::StoreError;
 use crate::store::database::{Mode, find_mode};
 use crate::store::doctor::{Facts, read_facts};
@@ -149,6 +149,7 @@ async fn check_sources(
     }
     check_node(mode, sources, &states, checks).await;
     check_esplora(mode, sources, &states, checks);
+    check_edgar(mode, sources, &states, checks);
     for (source, variable) in NAMES.iter().filter_map(|source| Some((*source, without_key(source)?))) {
         let found = format!("no key; set {variable} to read it");
         checks.push(Check { what: source.to_owned(), verdict: Verdict::Note, found });
@@ -216,6 +217,27 @@ fn check_esplora(mode: Mode, sources: &SourceArgs, states: &[FeedState], checks:
         }
     };
     checks.push(Check { what: "esplora coinbases".to_owned(), verdict, found });
+}
+
+/// The filings of issuers: whether they are read, and how the last round left them.
+fn check_edgar(mode: Mode, sources: &SourceArgs, states: &[FeedState], checks: &mut Vec<Check>) {
+    let state = states.iter().find(|state| state.source == edgar::SOURCE);
+    let (verdict, found) = match (sources.edgar(), state) {
+        (_, Some(state)) if mode.is_simulated() => (verdict_of(state), describe_feed(state)),
+        (Err(error), _) => (Verdict::Wrong, format!("{error:#}")),
+        (Ok(None), _) => {
+            let found = sources.missing_key(edgar::SOURCE).map_or_else(
+                || "not asked (--without)".to_owned(),
+                |variable| {
+                    format!("not asked: the SEC wants to know who asks; set {variable} to your name and address")
+                },
+            );
+            (Verdict::Note, found)
+        }
+        (Ok(Some(_)), None) => (Verdict::Note, "never asked; run `miner-signals up` or `worker`".to_owned()),
+        (Ok(Some(_)), Some(state)) => (verdict_of(state), describe_feed(state)),
+    };
+    checks.push(Check { what: "edgar filings".to_owned(), verdict, found });
 }
 
 fn verdict_of(state: &FeedState) -> Verdict {

@@ -26,6 +26,7 @@ use crate::sources::http::{Http, Limits};
 use crate::store::StoreError;
 use crate::store::database::{Mode, find_mode, find_world_time};
 use crate::store::migrate::is_current;
+use crate::worker::edgar::{self, Watch as FilingWatch};
 use crate::worker::esplora::watch;
 use crate::worker::facts::load_facts;
 use crate::worker::migrate::migrate;
@@ -182,7 +183,12 @@ impl Role {
                 }
                 let deps = self.deps(sources.http()?, sources.lease());
                 let (feeds, node, esplora) = (sources.feeds()?, sources.node()?, sources.esplora()?);
+                let filings = sources.edgar()?;
+                if let Some(variable) = sources.missing_key("edgar") {
+                    tracing::info!("filings of issuers are not read: the SEC wants to know who asks; set {variable}");
+                }
                 tokio::join!(
+                    read_filings(&deps, filings, &self.stop),
                     follow_node(&deps, node, &self.stop),
                     watch_coinbases(&deps, esplora, &self.stop),
                     work(deps.clone(), &feeds, self.stop.clone()),
@@ -196,13 +202,14 @@ impl Role {
                 if let Err(error) = read_all_due(&deps, demo.feeds(), &self.stop).await {
                     tracing::warn!(%error, "the first read was cut short; going on");
                 }
-                load_facts(&mut *self.pool.acquire().await?, &demo.pools()).await?;
+                load_facts(&mut *self.pool.acquire().await?, &demo.facts()).await?;
                 if let Err(error) = catch_up(&deps, demo.node(), &self.stop).await {
                     tracing::warn!(%error, "the first blocks could not be read; going on");
                 }
                 tokio::join!(
                     follow_node(&deps, Some(demo.node().clone()), &self.stop),
                     demo.read_history(&deps, &self.stop),
+                    edgar::watch(deps.clone(), demo.filings().clone(), self.stop.clone()),
                     work(deps.clone(), demo.feeds(), self.stop.clone()),
                     demo.switch_faults(&self.clock, &self.stop),
                     self.keep_published()
@@ -287,6 +294,13 @@ impl Role {
 async fn follow_node(deps: &Deps, node: Option<Watched>, stop: &CancellationToken) {
     if let Some(node) = node {
         follow(deps.clone(), node, stop.clone()).await;
+    }
+}
+
+/// Reads filings with the client that says who asks, if there is one.
+async fn read_filings(deps: &Deps, filings: Option<(FilingWatch, Http)>, stop: &CancellationToken) {
+    if let Some((filings, http)) = filings {
+        edgar::watch(Deps { http, ..deps.clone() }, filings, stop.clone()).await;
     }
 }
 

@@ -12,7 +12,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::credit::book::CreditBook;
-use super::credit::figure::Figures;
 use super::credit::row::CreditRow;
 use super::indicators::mining_cost::EfficiencyShare;
 use super::observation::Moment;
@@ -515,14 +514,12 @@ pub struct Facts {
     /// one counts.
     pool_evidence: Versions<PoolEvidence>,
     credit: CreditBook,
-    figures: Figures,
 }
 
 impl Facts {
     /// These and more versions.
     #[must_use]
     pub fn with(mut self, versions: impl IntoIterator<Item = FactVersion<Fact>>) -> Self {
-        let mut figures = Vec::new();
         for FactVersion { known_at, batch, row } in versions {
             match row {
                 Fact::NetworkEfficiency(row) => self.efficiencies.push(Arc::new(FactVersion { known_at, batch, row })),
@@ -532,13 +529,10 @@ impl Facts {
                 }
                 Fact::Pool(row) => self.pool_evidence.push(Arc::new(FactVersion { known_at, batch, row })),
                 Fact::Credit(row) => {
-                    let version = FactVersion { known_at, batch, row };
-                    figures.extend(CreditBook::figure_of(&version));
-                    self.credit.push(version);
+                    self.credit.push(FactVersion { known_at, batch, row });
                 }
             }
         }
-        self.figures = std::mem::take(&mut self.figures).with(figures);
         self.efficiencies.sort_by(|a, b| order_of(a).cmp(&order_of(b)));
         self.models.sort_by(|a, b| {
             let order =
@@ -613,12 +607,6 @@ impl Facts {
     /// or name, the last one counts. [`super::pools::Pools::at`] makes a lookup of them.
     pub fn pool_evidence(&self, moment: Moment) -> impl Iterator<Item = &FactVersion<PoolEvidence>> {
         self.pool_evidence.iter().map(AsRef::as_ref).filter(move |version| version.is_visible(moment.at, moment))
-    }
-
-    /// What people compiled of issuers' figures.
-    #[must_use]
-    pub const fn figures(&self) -> &Figures {
-        &self.figures
     }
 
     /// What people compiled about issuers and their debt.

@@ -23,6 +23,7 @@ pub mod credit;
 pub mod epochs;
 pub mod equities;
 pub mod facts;
+pub mod filing;
 pub mod indicators;
 pub mod network;
 pub mod observation;

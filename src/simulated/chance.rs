@@ -54,6 +54,7 @@ pub(super) enum Topic {
     Monday = 105,
     OldWallet = 106,
     Ordinary = 107,
+    Filing = 301,
 }
 
 /// A draw from 0 to under 1 that needs no draws before it: always the same for a seed, topic and number.

@@ -9,7 +9,7 @@
 //!
 //! `world` puts together what the others make: `chance` (all randomness), `market` (price),
 //! `fleet` (how hashrate answers profit), `chain` (difficulty, subsidy) and `flows` (fees, exchange
-//! inflow and what miners hold and send). `coins` says which block spends which mined coin. `blocks` and
+//! inflow and what miners hold and send). `coins` says which block spends which mined coin, `issuers` who files what. `blocks` and
 //! `prices` show the world from block to block and from hour to hour; `upstreams` answers
 //! out of it as real publishers do, and `faults` plans when one of them does not.
 
@@ -17,9 +17,11 @@ pub mod blocks;
 mod chain;
 mod chance;
 pub mod coins;
+pub mod credit;
 pub mod faults;
 mod fleet;
 mod flows;
+pub mod issuers;
 mod market;
 pub mod prices;
 pub mod upstreams;

@@ -10,6 +10,7 @@ pub mod candles;
 pub mod coinbase;
 pub mod coinmetrics;
 pub mod cryptoquant;
+pub mod edgar;
 pub mod esplora;
 pub mod facts;
 pub mod feed;

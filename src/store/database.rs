@@ -121,11 +121,11 @@ pub async fn find_world_time(connection: &mut PgConnection) -> Result<Option<Wor
     Ok(row.map(|row| WorldTime { began: row.created_at.into(), speed: row.speed.unsigned_abs() }))
 }
 
-fn day_of(date: NaiveDate) -> Day {
+pub(super) fn day_of(date: NaiveDate) -> Day {
     let days = date.signed_duration_since(NaiveDate::default()).num_days();
     Day::from_epoch_days(i32::try_from(days).unwrap_or(0))
 }
 
-fn date_of(day: Day) -> NaiveDate {
+pub(super) fn date_of(day: Day) -> NaiveDate {
     NaiveDate::default() + chrono::Duration::days(i64::from(day.epoch_days()))
 }

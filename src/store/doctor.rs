@@ -21,7 +21,17 @@ pub struct Facts {
 }
 
 /// The tables that grow.
-const GROWING: [&str; 7] = ["observation", "raw_answer", "block_header", "chain_block", "fact", "quarantine", "run"];
+const GROWING: [&str; 9] = [
+    "observation",
+    "raw_answer",
+    "block_header",
+    "chain_block",
+    "fact",
+    "filing",
+    "filing_figure",
+    "quarantine",
+    "run",
+];
 
 /// Whether the database has our tables.
 ///

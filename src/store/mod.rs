@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod evidence;
 pub mod fact;
 pub mod feed_state;
+pub mod filing;
 pub mod head;
 pub mod header;
 pub mod indicator_current;

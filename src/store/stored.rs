@@ -9,6 +9,7 @@ use super::StoreError;
 use super::block::read_followed_after;
 use super::database::{Mode, find_mode};
 use super::fact::read_facts_after;
+use super::filing::{read_figures_after, read_filings_after};
 use super::head::{Batch, list_batches_after, read_head};
 use super::header::read_headers_after;
 use super::observation::{list_series, read_rows_after};
@@ -16,7 +17,9 @@ use super::rule::read_rule_book;
 use crate::domain::block_log::BlockLog;
 use crate::domain::chain::{HEADER_TIMING, HeaderLog};
 use crate::domain::choice::{Group, union_of_periods};
-use crate::domain::facts::Facts;
+use crate::domain::credit::figure::{Figure, Figures};
+use crate::domain::facts::{Fact, FactVersion, Facts};
+use crate::domain::filing::Filings;
 use crate::domain::network::{NetworkHistory, NetworkMetric};
 use crate::domain::observation::{Moment, Resolution, SeriesLog};
 use crate::domain::rules::RuleBook;
@@ -31,6 +34,10 @@ pub struct Stored {
     pub rules: RuleBook,
     /// Every version of what people compiled.
     pub facts: Facts,
+    /// Every figure that filings and the table of figures state, shared with the snapshot before where there is no new one.
+    pub figures: Arc<Figures>,
+    /// Every filing of an issuer, shared likewise.
+    pub filings: Arc<Filings>,
     /// Every block header, shared with the snapshot before where there is no new one.
     pub headers: Arc<HeaderLog>,
     /// Every block that an own node was followed to, shared likewise.
@@ -67,8 +74,9 @@ impl Stored {
         let nothing = Batch { number: 0, recorded_at: Timestamp::MIN };
         let rules = read_rule_book(connection).await?;
         let (headers, blocks, logs) = (Arc::default(), Arc::default(), HashMap::new());
-        let facts = Facts::default();
-        let empty = Self { mode, head: nothing, rules, facts, headers, blocks, logs, batches: Vec::new() };
+        let (facts, figures, filings) = (Facts::default(), Arc::default(), Arc::default());
+        let batches = Vec::new();
+        let empty = Self { mode, head: nothing, rules, facts, figures, filings, headers, blocks, logs, batches };
         empty.read_on(connection).await
     }
 
@@ -85,7 +93,11 @@ impl Stored {
         let (new_blocks, new_events) = read_followed_after(&mut transaction, self.head.number).await?;
         let later = list_batches_after(&mut transaction, self.head.number).await?;
         let rules = read_rule_book(&mut transaction).await?;
-        let facts = self.facts.clone().with(read_facts_after(&mut transaction, self.head.number).await?);
+        let new_facts = read_facts_after(&mut transaction, self.head.number).await?;
+        let new_filings = read_filings_after(&mut transaction, self.head.number).await?;
+        let mut new_figures = read_figures_after(&mut transaction, self.head.number).await?;
+        new_figures.extend(new_facts.iter().filter_map(figure_of_fact));
+        let facts = self.facts.clone().with(new_facts);
         transaction.rollback().await?;
         let logs = series
             .into_iter()
@@ -109,8 +121,18 @@ impl Stored {
         } else {
             Arc::new(self.blocks.with(new_blocks, new_events))
         };
+        let filings = if new_filings.is_empty() {
+            Arc::clone(&self.filings)
+        } else {
+            Arc::new(Filings::clone(&self.filings).with(new_filings))
+        };
+        let figures = if new_figures.is_empty() {
+            Arc::clone(&self.figures)
+        } else {
+            Arc::new(Figures::clone(&self.figures).with(new_figures))
+        };
         let batches = self.batches.iter().copied().chain(later).collect();
-        Ok(Self { mode: self.mode, head, rules, facts, headers, blocks, logs, batches })
+        Ok(Self { mode: self.mode, head, rules, facts, figures, filings, headers, blocks, logs, batches })
     }
 
     /// Whether there are newer batches in the database.
@@ -163,6 +185,7 @@ impl Stored {
         for metric in NetworkMetric::ALL {
             changes.extend(view.newest_days(metric).into_iter().flatten().map(|(end, timing)| timing.valid_until(end)));
         }
+        changes.extend(self.filings.next_known(moment));
         let tip = self.headers.view(moment, 1);
         changes.extend(tip.map(|chain| HEADER_TIMING.valid_until(chain.tip().time)));
         changes.into_iter().filter(|&change| change > moment.at).min()
@@ -181,4 +204,10 @@ impl Stored {
 
 fn metric_of(logs: &[&SeriesLog]) -> &'static str {
     logs.first().map_or("", |log| log.key.metric.slug)
+}
+
+/// The figure that a row of the table of figures states.
+fn figure_of_fact(version: &FactVersion<Fact>) -> Option<Figure> {
+    let Fact::Credit(row) = &version.row else { return None };
+    row.figure(version.known_at, version.batch)
 }

@@ -5,12 +5,14 @@
 //! [`poll`] is one run of one feed, [`work`] goes on until told to stop.
 
 pub mod backfill;
+pub mod edgar;
 pub mod esplora;
 pub mod facts;
 pub mod import;
 pub mod ingest;
 pub mod migrate;
 pub mod node;
+mod pace;
 pub mod poll;
 pub mod publish;
 mod read;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::figure::{Figure, Origin};
 use super::row::{
     Amortisation, CreditRow, DebtOption, EarningsDate, Entry, IndustryFigure, Instrument, Issuer, Outstanding, Revenue,
     RevenueLine, Site, Table,
@@ -46,24 +45,6 @@ impl CreditBook {
     pub fn newest_known_at(&self, moment: Moment) -> Option<Timestamp> {
         let visible = self.versions.values().flatten().filter(|version| version.is_visible(moment.at, moment));
         visible.map(|version| version.known_at).max()
-    }
-
-    /// Every version of what the table `fundamentals` says, as figures. [`super::figure::Figures`] holds them
-    /// beside those of filings.
-    #[must_use]
-    pub fn figure_of(version: &FactVersion<CreditRow>) -> Option<Figure> {
-        let Entry::Fundamental(row) = version.row.entry() else { return None };
-        Some(Figure {
-            ticker: Arc::from(row.ticker.as_str()),
-            item: row.item,
-            start: row.start,
-            end: row.end,
-            value: row.value,
-            known_at: version.known_at,
-            batch: version.batch,
-            origin: Origin::Table { published_at: version.row.published_at() },
-            url: Arc::from(version.row.source()),
-        })
     }
 }
 

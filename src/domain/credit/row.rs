@@ -4,8 +4,10 @@
 //! A row is kept as its cells, the way it was written, with what they mean beside it: a table of a person,
 //! a row of the database and a row of a release are read by the same code.
 
+use std::sync::Arc;
+
 use super::cells::{Cells, Reader};
-use super::figure::{Item, ItemKind};
+use super::figure::{Figure, Item, ItemKind, Origin};
 use super::word::{
     Benchmark, Cause, Certainty, Condition, CouponKind, FilerKind, Industry, IndustryMetric, InstrumentKind,
     InstrumentStatus, InterestPaid, IssuerStatus, LineKind, OptionKind, Purpose, Recourse, RetiredHow, Security,
@@ -467,6 +469,23 @@ impl CreditRow {
     #[must_use]
     pub fn note(&self) -> &str {
         self.cells.get("note").map_or("", String::as_str)
+    }
+
+    /// A row of `fundamentals` as a figure; `None` for a row of another table.
+    #[must_use]
+    pub fn figure(&self, known_at: Timestamp, batch: i64) -> Option<Figure> {
+        let Entry::Fundamental(row) = &self.entry else { return None };
+        Some(Figure {
+            ticker: Arc::from(row.ticker.as_str()),
+            item: row.item,
+            start: row.start,
+            end: row.end,
+            value: row.value,
+            known_at,
+            batch,
+            origin: Origin::Table { published_at: self.published_at },
+            url: Arc::from(self.source()),
+        })
     }
 
     /// The instrument that the row names or describes.

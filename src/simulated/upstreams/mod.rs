@@ -11,6 +11,7 @@
 //! | `mempool.rs`, `coinmetrics.rs`, `coinbase.rs`, `kraken.rs`, `bitstamp.rs`, `cryptoquant.rs`, `glassnode.rs`, `yahoo.rs` | the endpoints of a source |
 //! | `bitcoin_core.rs` | an own node, with faults of its own |
 //! | `esplora.rs` | a server for those without a node, with faults of its own beside those of the others |
+//! | `edgar.rs` | what issuers that do not exist file |
 //! | `misbehaviour.rs` | the kinds of faults of the others |
 //! | `transport.rs` | faults below the format: slow, huge, cut, redirected |
 
@@ -20,6 +21,7 @@ mod bitstamp;
 mod coinbase;
 mod coinmetrics;
 mod cryptoquant;
+mod edgar;
 pub mod esplora;
 mod glassnode;
 mod kraken;
@@ -112,7 +114,7 @@ impl Upstreams {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let names = SOURCES.into_iter().chain([ESPLORA]);
+        let names = SOURCES.into_iter().chain([ESPLORA, EDGAR]);
         let sources = names.map(|source| (source, Source::default())).collect();
         let (node, esplora) = (SimulatedNode::default(), SimulatedEsplora::default());
         let shared = Arc::new(Shared { world, now, address, sources, node, esplora });
@@ -218,6 +220,7 @@ async fn respond(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         "glassnode" => glassnode::answer(&asked),
         "yahoo" => yahoo::answer(&asked),
         ESPLORA => shared.esplora.answer(&asked),
+        EDGAR => edgar::answer(&asked),
         _ => bitstamp::answer(&asked),
     };
     if misbehaviour == Some(Misbehaviour::Truncated) {
@@ -231,6 +234,8 @@ async fn respond(State(shared): State<Arc<Shared>>, request: Request) -> Respons
 pub const NODE: &str = "bitcoin-core";
 /// The first step of the Esplora server's address.
 pub const ESPLORA: &str = "esplora";
+/// The first step of EDGAR's address.
+pub const EDGAR: &str = "edgar";
 /// Bytes of a call to the node.
 const CALL_LIMIT: usize = 64 * 1024;
 

@@ -18,12 +18,10 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `pace.rs` | when the next request may be sent |
 //! | `read.rs` | one answer at a time: asked, held to what is known, written down |
 //! | `days.rs` | the values of the days that are known |
 
 mod days;
-mod pace;
 mod read;
 
 use std::time::Duration;
@@ -32,7 +30,8 @@ use sqlx::{Connection as _, PgConnection};
 use tokio_util::sync::CancellationToken;
 
 use self::days::tell;
-use self::pace::Pace;
+
+use super::pace::Pace;
 use super::poll::Deps;
 use super::retry::wait_after;
 use super::{LONGEST_SLEEP, SHORTEST_SLEEP, pause};

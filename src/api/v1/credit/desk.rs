@@ -56,7 +56,7 @@ impl<'v> Desk<'v> {
             .collect();
         Ok(Self {
             view,
-            figures: facts.figures(),
+            figures: &view.snapshot.stored.figures,
             day: view.moment.at.day(),
             market_freshness: hashprice.freshness.and(btc_price.freshness),
             hashprice: priced(&hashprice),
