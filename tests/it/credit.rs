@@ -204,7 +204,7 @@ async fn a_correction_of_a_note_is_seen_from_its_batch_on_and_moves_its_event() 
     let calendar = async |as_of: &str| {
         let body = api.get(&format!("/v1/debt/calendar.ics?ticker=ZZA&as_of={as_of}")).await;
         assert_eq!(body.header("content-type"), "text/calendar; charset=utf-8");
-        String::from_utf8(body.body.to_vec()).unwrap()
+        String::from_utf8(body.body.clone()).unwrap()
     };
     let line = |text: &str, name: &str| {
         let found: Vec<String> =
@@ -240,7 +240,7 @@ fn check(found: &BTreeMap<String, f64>, expected: &[(&str, &[f64])]) {
     }
 }
 
-/// VanEck counted 2.1bn USD a year before October 2025 and 12.7bn then (data/industry.csv); no list of theirs by
+/// Van Eck (`data/industry.csv`) counted 2.1bn USD a year before October 2025 and 12.7bn then; no list of theirs by
 /// issuer is public. The sums here are added up by hand from what each company filed or announced, in millions.
 #[tokio::test]
 async fn the_debt_of_the_industry_is_rebuilt_issuer_by_issuer_as_known_then() {
@@ -279,7 +279,7 @@ async fn the_debt_of_the_industry_is_rebuilt_issuer_by_issuer_as_known_then() {
     check(&now, &[("WULF", &[500.0, 1_000.0, 3_200.0, 1_025.0]), ("BITF", &[100.0, 588.0])]);
 }
 
-/// TheMinerMag counts 4.6bn USD of debt and converts in the fourth quarter of 2024, of fifteen miners it does not name.
+/// The Miner Mag counts 4.6bn USD of debt and converts in the fourth quarter of 2024, of fifteen miners it does not name.
 #[tokio::test]
 async fn what_was_raised_at_the_end_of_2024_is_told_by_deal() {
     let database = TestDatabase::new().await;

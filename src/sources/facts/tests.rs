@@ -412,3 +412,129 @@ fn the_shipped_pools_are_those_of_real_blocks() {
     assert_eq!(name("2023-02-02").as_deref(), Some("Slush Pool"));
     assert_eq!(name("2023-02-03").as_deref(), Some("Braiins Pool"));
 }
+
+const ISSUERS: &str = "ticker,name,cik,filer_kind,fiscal_year_end,status,industry,known_at,source,note";
+const ISSUER: &str = "MARA,MARA Holdings,1507605,domestic,12-31,listed,miner,2024-09-01,https://example.com/i,";
+const INSTRUMENTS: &str = "instrument_id,facility_id,ticker,title,kind,obligor,recourse,purpose,security,principal_usd,commitment_usd,issued_on,issued_precision,maturity_on,maturity_precision,coupon_kind,coupon_pct,benchmark,spread_pct,floor_pct,interest_paid,conversion_rate_per_1000,conversion_price_usd,settlement,capped_call_usd,collateral_btc,ltv_initial_pct,ltv_margin_call_pct,ltv_liquidation_pct,status,retired_on,retired_how,verification,known_at,source,note";
+const INSTRUMENT: &str = "riot-0p75-2030,,RIOT,0.75% notes,convertible,Riot,parent,treasury,unsecured,594400000,,2024-12-11,day,2030-01-15,day,fixed,0.75,,,,cash,67.2767,14.864,either,,,,,,outstanding,,,verified,2024-12-11,https://example.com/n,";
+const BALANCES: &str = "instrument_id,observed_on,outstanding_usd,carrying_usd,cause,known_at,source,note";
+const BALANCE: &str = "riot-0p75-2030,2025-09-30,594400000,,reported,2025-10-30,https://example.com/b,";
+const OPTIONS: &str = "instrument_id,kind,on,on_precision,price_pct,condition,known_at,source,note";
+const PUT: &str = "mara-0-2030,put,2027-12-01,day,100,,2024-11-21,https://example.com/o,";
+const PARTS: &str = "instrument_id,due_on,due_precision,amount_usd,known_at,source,note";
+const FIGURES: &str = "ticker,item,period_start,period_end,value,known_at,source,note";
+const FLOW: &str = "CLSK,revenue_usd,2025-04-01,2025-06-30,198644000,2025-08-07,https://example.com/f,";
+const STOCK: &str = "CLSK,cash_usd,,2025-06-30,34553000,2025-08-07,https://example.com/f,";
+const LINES: &str = "ticker,line,kind,known_at,source,note";
+const REVENUE: &str = "ticker,line,period_start,period_end,value_usd,known_at,source,note";
+const SITES: &str = "site_id,ticker,site,country,state,county,grid,gross_mw,critical_it_mw,purpose,status,observed_on,known_at,source,note";
+const SITE: &str =
+    "wulf-lake,WULF,Lake,US,NY,Niagara,NYISO,500,200,mixed,operating,2025-06-30,2025-08-08,https://example.com/s,";
+const INDUSTRY: &str = "metric,period_start,period_end,value,unit,scope,publisher,known_at,source,note";
+const TOTAL: &str = "total_debt_usd,,2025-10-15,12700000000,USD,listed,VanEck,2025-10-23,https://example.com/t,";
+const REPORTS: &str = "ticker,fiscal_period_end,report_on,certainty,known_at,source,note";
+const REPORT: &str = "MARA,2025-09-30,2025-11-04,confirmed,2025-11-04,https://example.com/e,";
+
+#[test]
+fn good_rows_about_issuers_are_read() {
+    let of = |name: &str, header: &str, row: &str| file(name, format!("{header}\n{row}\n"));
+    let files = [
+        of("issuers.csv", ISSUERS, ISSUER),
+        of("instruments.csv", INSTRUMENTS, INSTRUMENT),
+        of("outstanding.csv", BALANCES, BALANCE),
+        of("debt_options.csv", OPTIONS, PUT),
+        of("fundamentals.csv", FIGURES, &format!("{FLOW}\n{STOCK}")),
+        of("sites.csv", SITES, SITE),
+        of("industry.csv", INDUSTRY, TOTAL),
+        of("earnings.csv", REPORTS, REPORT),
+    ];
+    assert_eq!(read(&files).unwrap().len(), 9);
+}
+
+/// One row with one cell changed, and what is said of it.
+#[test]
+fn every_mistake_about_issuers_is_told_with_its_place_and_what_to_write() {
+    let issuer = |column: &str, cell: &str| ("issuers.csv", with(ISSUERS, ISSUER, column, cell));
+    let note = |column: &str, cell: &str| ("instruments.csv", with(INSTRUMENTS, INSTRUMENT, column, cell));
+    let balance = |column: &str, cell: &str| ("outstanding.csv", with(BALANCES, BALANCE, column, cell));
+    let put = |column: &str, cell: &str| ("debt_options.csv", with(OPTIONS, PUT, column, cell));
+    let flow = |column: &str, cell: &str| ("fundamentals.csv", with(FIGURES, FLOW, column, cell));
+    let stock = |column: &str, cell: &str| ("fundamentals.csv", with(FIGURES, STOCK, column, cell));
+    let site = |column: &str, cell: &str| ("sites.csv", with(SITES, SITE, column, cell));
+    let total = |column: &str, cell: &str| ("industry.csv", with(INDUSTRY, TOTAL, column, cell));
+    let report = |column: &str, cell: &str| ("earnings.csv", with(REPORTS, REPORT, column, cell));
+    let part = |row: &str| ("amortisation.csv", format!("{PARTS}\n{row}\n"));
+    let line = |row: &str| ("revenue_lines.csv", format!("{LINES}\n{row}\n"));
+    let revenue = |row: &str| ("revenue.csv", format!("{REVENUE}\n{row}\n"));
+    let cases = [
+        (issuer("ticker", "mara"), "ticker: found \"mara\"; write the ticker in one to five capital letters"),
+        (issuer("name", ""), "name: found \"\"; the cell is empty; write who or what it is"),
+        (issuer("cik", "0001507605x"), "cik: found \"0001507605x\"; write a number between 1 and 9999999999"),
+        (issuer("filer_kind", "10-K"), "filer_kind: found \"10-K\"; write domestic, form_20f or form_40f"),
+        (issuer("fiscal_year_end", "Dec"), "fiscal_year_end: found \"Dec\"; write month and day like 12-31"),
+        (issuer("industry", "bank"), "industry: found \"bank\"; write miner or other"),
+        (note("instrument_id", "RIOT 2030"), "write lower case letters and digits with single hyphens"),
+        (note("ticker", "RIOTT"), "ticker: found \"RIOTT\"; write a ticker of issuers.csv, or add the issuer there"),
+        (note("kind", "bond"), "kind: found \"bond\"; write convertible, exchangeable"),
+        (note("kind", "term_loan"), "kind: found \"term_loan\"; write convertible or exchangeable, or leave"),
+        (note("recourse", "full"), "recourse: found \"full\"; write parent, limited or none"),
+        (note("principal_usd", "594.4m"), "principal_usd: found \"594.4m\"; write a number between 0 and"),
+        (note("principal_usd", "5944000000000"), "without separators, in whole dollars, like 747500000"),
+        (note("maturity_on", "2023-01-15"), "write a date that is not before issued_on, 2024-12-11"),
+        (note("maturity_precision", "decade"), "write day, month or year: how exactly maturity_on is known"),
+        (note("issued_precision", "month"), "issued_on: found \"2024-12-11\"; write the first day of the month"),
+        (note("coupon_pct", "0.75%"), "coupon_pct: found \"0.75%\"; write a decimal number between 0 and 50"),
+        (note("benchmark", "sofr"), "coupon_kind: found \"fixed\"; write floating, or leave benchmark"),
+        (note("conversion_rate_per_1000", "0.0672767"), "write a decimal number between 1 and 10000 shares for 1,000"),
+        (note("conversion_price_usd", "15.0"), "1000 over 67.2767 is 14.8640 USD; correct one of the two"),
+        (note("capped_call_usd", "14"), "write a share price above the conversion price, 14.8640 USD"),
+        (note("ltv_margin_call_pct", "500"), "write a decimal number between 1 and 200 percent"),
+        (note("status", "retired"), "retired_on: found \"\"; write retired in status, the day and how it ended"),
+        (note("retired_on", "2025-01-01"), "write retired in status, the day and how it ended, or none"),
+        (note("verification", "maybe"), "verification: found \"maybe\"; write verified or candidate"),
+        (note("source", "10-Q"), "source: found \"10-Q\"; write the address of the text"),
+        (note("known_at", "2027-01-01"), "known_at: found \"2027-01-01\"; that is in the future"),
+        (balance("instrument_id", "riot-1-2030"), "write an instrument of instruments.csv, or add it there"),
+        (balance("outstanding_usd", ""), "write the principal, or the book value in carrying_usd"),
+        (balance("cause", "tapped"), "cause: found \"tapped\"; write issue, tap, draw"),
+        (balance("known_at", "2025-09-01"), "write a time that is not before observed_on, 2025-09-30"),
+        (put("kind", "sell"), "kind: found \"sell\"; write put or call"),
+        (put("on", ""), "write the date, or leave on_precision empty too"),
+        (put("price_pct", "1000"), "write a decimal number between 50 and 200 percent of principal"),
+        (put("condition", "always"), "condition: found \"always\"; write price_below_conversion"),
+        (part("mara-0-2030,2027-01-01,day,-5,2025-01-01,https://example.com/p,"), "amount_usd: found \"-5\""),
+        (flow("item", "turnover"), "item: found \"turnover\"; write revenue_usd, operating_income_usd"),
+        (flow("period_start", ""), "period_start: found \"\"; write the first day of the period"),
+        (
+            flow("period_end", "2025-04-05"),
+            "write the last day of a month, quarter, half or year that begins on 2025-04-01",
+        ),
+        (flow("value", "198,644"), "the line has 9 cells where the first line names 8"),
+        (flow("value", "-1"), "value: found \"-1\"; write a decimal number between 0 and"),
+        (stock("period_start", "2025-04-01"), "leave it empty: a balance has a day alone"),
+        (stock("known_at", "2025-06-01"), "write a time that is not before period_end, 2025-06-30"),
+        (line("CORZ,HPC hosting,colocation,2024-08-07,https://example.com/l,"), "write mining, hosting, hpc, power"),
+        (revenue("CORZ,HPC,2024-04-01,,5500000,2024-08-07,https://example.com/r,"), "period_end: found \"\""),
+        (site("country", "USA"), "write the country's two capital letters, like US"),
+        (site("critical_it_mw", "600"), "write a part of gross_mw, 500 MW"),
+        (site("gross_mw", "500 MW"), "write a decimal number between 0 and 10000 MW"),
+        (site("status", "open"), "status: found \"open\"; write operating, building"),
+        (total("unit", "usd_bn"), "unit: found \"usd_bn\"; write USD, and the value in it"),
+        (total("metric", "debt"), "metric: found \"debt\"; write total_debt_usd"),
+        (report("report_on", "2025-09-01"), "write a day after fiscal_period_end, 2025-09-30"),
+        (report("certainty", "sure"), "certainty: found \"sure\"; write confirmed or estimated"),
+        (
+            ("earnings.csv", format!("{REPORTS}\n{REPORT}\n{REPORT}\n")),
+            "earnings.csv:3: known_at: found \"2025-11-04\"; line 2 says when MARA 2025-09-30 was known already",
+        ),
+    ];
+    assert!(cases.len() >= 50);
+    let mut unlike = Vec::new();
+    for ((name, text), expected) in cases {
+        let errors = errors(name, text);
+        if !(errors[0].starts_with(&format!("{name}:")) && errors.iter().any(|error| error.contains(expected))) {
+            unlike.push(format!("{expected}\n  {}", errors.join("\n  ")));
+        }
+    }
+    assert!(unlike.is_empty(), "{}", unlike.join("\n"));
+}
