@@ -30,6 +30,8 @@ fn router(state: ApiState) -> Router {
         .config(Config::default().validator_url("none"));
     documented
         .route("/", get(pages::overview::index))
+        .route("/miners", get(pages::miners::index))
+        .route("/miners/{ticker}", get(pages::miners::miner))
         .route("/assets/{name}", get(pages::assets::asset))
         .route("/docs/metrics", get(pages::metric::index))
         .route("/docs/metrics.md", get(pages::agents::metrics_text))
@@ -65,6 +67,7 @@ fn documented() -> (Router<ApiState>, Document) {
         .routes(routes!(v1::flows::list_flow_spikes))
         .routes(routes!(v1::pools::list_pools))
         .routes(routes!(v1::credit::miners::list_miners))
+        .routes(routes!(v1::credit::diff::diff_miners))
         .routes(routes!(v1::credit::miners::read_miner))
         .routes(routes!(v1::credit::miners::list_debt))
         .routes(routes!(v1::credit::miners::list_fundamentals))

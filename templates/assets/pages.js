@@ -41,3 +41,8 @@ if (picker) {
     for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
   });
 }
+
+for (const slider of document.querySelectorAll("input[data-shows]")) {
+  const output = document.getElementById(slider.dataset.shows);
+  slider.addEventListener("input", () => { output.textContent = slider.value; });
+}

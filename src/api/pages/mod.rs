@@ -1,6 +1,6 @@
 //! Pages for people, and the same as text for agents. Nothing here is part of the API's document.
 //!
-//! [`overview`] is `/`; [`metric`] the page of each metric, whose forms `picker` reads and whose lines
+//! [`overview`] is `/`; [`miners`] the comparison of issuers and the page of each; [`metric`] the page of each metric, whose forms `picker` reads and whose lines
 //! to copy `snippet` writes; [`agents`] has `/llms.txt` and the Markdown twins; [`assets`] the style
 //! and the script. Templates are in `templates/`. Everything works without script, and nothing comes
 //! from elsewhere.
@@ -10,6 +10,7 @@
 pub mod agents;
 pub mod assets;
 pub mod metric;
+pub mod miners;
 pub mod overview;
 mod picker;
 mod snippet;

@@ -196,7 +196,7 @@ fn add_to_wall(rows: &mut BTreeMap<(String, String), WallRow>, desk: &Desk<'_>, 
 }
 
 /// `2027-12`, `2027Q4` or `2027`.
-pub(super) fn period_of(day: Day, bucket: &str) -> String {
+pub(in crate::api) fn period_of(day: Day, bucket: &str) -> String {
     let (year, month, _) = day.calendar();
     match bucket {
         "month" => format!("{year:04}-{month:02}"),

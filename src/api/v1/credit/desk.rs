@@ -22,7 +22,7 @@ const VOLUME_SESSIONS: usize = 20;
 const VALID_FOR: Span = Span::DAY.times(140);
 
 /// The tables, the figures, and the market as a view has them.
-pub(super) struct Desk<'v> {
+pub(in crate::api) struct Desk<'v> {
     pub view: &'v View,
     pub credit: CreditView<'v>,
     pub figures: &'v Figures,
@@ -64,6 +64,12 @@ impl<'v> Desk<'v> {
             closes,
             credit,
         })
+    }
+
+    /// Hashprice and price of bitcoin of the newest day.
+    pub fn market(&self) -> (Option<f64>, Option<f64>) {
+        let value = |price: &Option<Priced>| price.as_ref().map(|price| price.value);
+        (value(&self.hashprice), value(&self.btc_price))
     }
 
     /// Closes of an issuer's share, in time order.
@@ -145,7 +151,7 @@ pub(crate) fn fresh_since(known_at: Timestamp) -> Freshness {
 ///
 /// # Errors
 /// 400 for what is no number in its range.
-pub(super) fn scenario_of(question: &Question) -> Result<Scenario, Problem> {
+pub(in crate::api) fn scenario_of(question: &Question) -> Result<Scenario, Problem> {
     let params = &question.params;
     Ok(Scenario {
         hashprice_usd_per_ph_day: params.number("hashprice_usd_per_ph_day", 0.0..=100_000.0)?,

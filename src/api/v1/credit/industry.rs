@@ -93,6 +93,13 @@ pub async fn read_industry(State(state): State<ApiState>, request: Request) -> R
 fn industry(question: &Question) -> Result<Content, Problem> {
     let by_issuer = question.params.one_of("by", &["issuer"])?.is_some();
     let desk = Desk::of(&question.view)?;
+    let mut rows = rows_of(&desk, by_issuer);
+    level(rows.iter_mut().map(|row| &mut row.known_at));
+    Ok(content_of(&desk, rows, &COLUMNS))
+}
+
+/// Each quarter, of all miners or of each.
+pub(in crate::api) fn rows_of(desk: &Desk<'_>, by_issuer: bool) -> Vec<IndustryRow> {
     let miners: BTreeSet<&str> = desk
         .credit
         .issuers()
@@ -105,14 +112,13 @@ fn industry(question: &Question) -> Result<Content, Problem> {
     for end in quarter_ends(desk.day) {
         let owed = positions(&desk.credit, end);
         if by_issuer {
-            let each = miners.iter().map(|&ticker| row_of(&desk, end, Some(ticker), &owed, &raised, &miners));
+            let each = miners.iter().map(|&ticker| row_of(desk, end, Some(ticker), &owed, &raised, &miners));
             rows.extend(each.filter(|row| row.total_debt_usd > 0 || row.reported_debt_usd.is_some()));
         } else {
-            rows.push(row_of(&desk, end, None, &owed, &raised, &miners));
+            rows.push(row_of(desk, end, None, &owed, &raised, &miners));
         }
     }
-    level(rows.iter_mut().map(|row| &mut row.known_at));
-    Ok(content_of(&desk, rows, &COLUMNS))
+    rows
 }
 
 /// The last days of the quarters from the first one up to a day; the day itself ends the list, since it is the

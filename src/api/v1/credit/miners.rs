@@ -339,7 +339,7 @@ pub async fn list_sites(State(state): State<ApiState>, ticker: LastStep, request
 }
 
 /// Every measure of an issuer, by the name of its field or series.
-fn measures(miner: &Miner<'_>) -> Vec<(&'static str, Measured)> {
+pub(in crate::api) fn measures(miner: &Miner<'_>) -> Vec<(&'static str, Measured)> {
     let (stress, parts) = miner.stress();
     let part = |value: Option<f64>| Measured {
         value,
@@ -500,7 +500,7 @@ fn sort_rows(rows: &mut [serde_json::Map<String, Value>], column: &str, descendi
     });
 }
 
-fn miner_row(desk: &Desk<'_>, miner: &Miner<'_>) -> MinerRow {
+pub(in crate::api) fn miner_row(desk: &Desk<'_>, miner: &Miner<'_>) -> MinerRow {
     let measured: BTreeMap<&'static str, Measured> = measures(miner).into_iter().collect();
     let value = |name: &str| measured.get(name).and_then(|measure| measure.value).map(shown);
     let scenario = miner.material.scenario;
@@ -632,6 +632,12 @@ fn input_row(input: &Evidence) -> InputRow {
 fn debt(question: &Question) -> Result<Content, Problem> {
     let desk = Desk::of(&question.view)?;
     let ticker = desk.ticker(named(question))?;
+    let rows = debt_rows(&desk, ticker);
+    Ok(super::debt::content_of(&desk, rows, &INSTRUMENT_COLUMNS))
+}
+
+/// Every instrument of an issuer, what is owed first, by maturity.
+pub(in crate::api) fn debt_rows<'d>(desk: &'d Desk<'d>, ticker: &'d str) -> Vec<InstrumentRow> {
     let miner = desk.miner(ticker, Scenario::default());
     let closes = desk.closes(ticker);
     let mut rows: Vec<InstrumentRow> = desk
@@ -644,7 +650,7 @@ fn debt(question: &Question) -> Result<Content, Problem> {
         .collect();
     level(rows.iter_mut().map(|row| &mut row.known_at));
     rows.sort_by_key(|row| (row.outstanding_usd == Some(0), row.maturity_date));
-    Ok(super::debt::content_of(&desk, rows, &INSTRUMENT_COLUMNS))
+    rows
 }
 
 const INSTRUMENT_COLUMNS: [&str; 29] = [

@@ -2,7 +2,8 @@
 
 pub mod calendar;
 pub mod debt;
-mod desk;
+pub(in crate::api) mod desk;
+pub mod diff;
 mod events;
 pub mod industry;
 pub mod miners;
