@@ -9,6 +9,7 @@ mod chart;
 mod crash;
 mod credit;
 mod economics;
+mod edgar;
 mod equity;
 mod esplora;
 mod facts;

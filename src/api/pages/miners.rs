@@ -253,7 +253,7 @@ fn cell_value(row: &MinerRow, field: &str) -> Option<f64> {
 /// A value for people: dollars in millions, shares in percent.
 fn say(value: f64, unit: &str) -> String {
     match unit {
-        "USD" | "USD/year" => format!("{:.1}m", value / 1e6),
+        "USD" | "USD/year" if value == 0.0 || value.abs() >= 1e5 => format!("{:.1}m", value / 1e6),
         "share" | "ratio" => format!("{:.1} %", value * 100.0),
         "x" | "months" | "years" | "score" | "percent" => format!("{value:.2}"),
         _ => say_value(value, unit),
@@ -347,7 +347,7 @@ fn draw_wall(
                 say(*usd as f64, "USD"),
             );
         }
-        if quarter.ends_with("Q1") || number == 0 {
+        if quarter.ends_with("Q1") {
             let _ = write!(svg, "<text class=\"axis\" x=\"{x:.1}\" y=\"{}\">{quarter}</text>", FLOOR + 18.0);
         }
     }

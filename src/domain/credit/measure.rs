@@ -140,7 +140,11 @@ impl Gathering {
     /// The value of a year.
     pub fn year(&mut self, year: &TrailingYear<'_>) -> f64 {
         for figure in &year.period.figures {
-            self.push(evidence_of(figure));
+            if figure.end == year.period.end {
+                self.push(evidence_of(figure));
+            } else {
+                self.push_standing(evidence_of(figure)); // the first of four quarters is old by nature
+            }
         }
         let flags = [
             (year.period.is_derived, "derived"),
