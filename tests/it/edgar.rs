@@ -143,7 +143,7 @@ impl Reading {
     }
 
     async fn stored(&self) -> Stored {
-        Stored::read(&mut *self.deps.pool.acquire().await.unwrap()).await.unwrap()
+        Stored::read(&mut self.deps.pool.acquire().await.unwrap()).await.unwrap()
     }
 }
 
