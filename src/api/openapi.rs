@@ -351,13 +351,16 @@ pub struct SpanParams {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes parameters; requests are read by Params")]
 pub struct DiffParams {
-    /// The first moment: RFC 3339, a date, epoch seconds or milliseconds, or relative such as `-30d`.
+    /// The first moment: RFC 3339, a date, epoch seconds or milliseconds, or relative such as `-30d`; 30 days before the
+    /// second by default.
     #[param(
+        required = false,
+        nullable = false,
         max_length = 64,
         pattern = r"^(-[0-9]+[smhdw]|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?)$",
         example = "-30d"
     )]
-    from: String,
+    from: Option<String>,
     /// The second moment; the view's own by default.
     #[param(
         required = false,

@@ -17,6 +17,7 @@ use super::rule::read_rule_book;
 use crate::domain::block_log::BlockLog;
 use crate::domain::chain::{HEADER_TIMING, HeaderLog};
 use crate::domain::choice::{Group, union_of_periods};
+use crate::domain::credit::book::valid_until;
 use crate::domain::credit::figure::{Figure, Figures};
 use crate::domain::facts::{Fact, FactVersion, Facts};
 use crate::domain::filing::Filings;
@@ -188,6 +189,7 @@ impl Stored {
         changes.extend(self.filings.next_known(moment));
         let tip = self.headers.view(moment, 1);
         changes.extend(tip.map(|chain| HEADER_TIMING.valid_until(chain.tip().time)));
+        changes.extend(self.facts.credit().newest_known_at(moment).map(valid_until));
         changes.into_iter().filter(|&change| change > moment.at).min()
     }
 

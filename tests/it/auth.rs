@@ -397,6 +397,7 @@ async fn sources_say_how_their_feeds_fare() {
         "glassnode",
         "coinmetrics",
         "cryptoquant",
+        "yahoo",
     ];
     assert_eq!(names, named, "all that the rules name");
 
@@ -474,7 +475,7 @@ async fn what_was_never_read_is_null() {
     let status = api.json("/v1/status").await;
     assert_eq!((&status["data"]["quarantine"], &status["data"]["runs"]), (&json!(null), &json!(null)));
     let sources = api.json("/v1/sources").await;
-    assert_eq!(sources["data"].as_array().unwrap().len(), 9);
+    assert_eq!(sources["data"].as_array().unwrap().len(), 10);
     for name in ["state", "feeds", "quarantined", "since"] {
         assert_eq!(sources["data"][0][name], json!(null), "{name}");
     }

@@ -9,7 +9,16 @@ use super::row::{
 };
 use crate::domain::facts::FactVersion;
 use crate::domain::observation::Moment;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
+
+/// Filings come every three months and up to six weeks late; after this long without news something was missed.
+const VALID_FOR: Span = Span::DAY.times(140);
+
+/// Until when tables count as fresh whose newest row was known at an instant.
+#[must_use]
+pub fn valid_until(known_at: Timestamp) -> Timestamp {
+    known_at.plus(VALID_FOR)
+}
 
 /// Every version of every row.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -9,17 +9,15 @@ use crate::api::problem::{Code, Problem};
 use crate::api::readings::{Material as SeriesMaterial, Newest, Wanted, known_metric};
 use crate::api::view::{Freshness, View};
 use crate::domain::catalog::find_metric;
-use crate::domain::credit::book::CreditView;
+use crate::domain::credit::book::{CreditView, valid_until};
 use crate::domain::credit::figure::Figures;
 use crate::domain::credit::measure::Priced;
 use crate::domain::credit::miner::{Material, Miner, Scenario};
 use crate::domain::observation::Resolution;
-use crate::domain::time::{Day, Span, Timestamp};
+use crate::domain::time::{Day, Timestamp};
 
 /// Sessions of a month, over which volume is averaged.
 const VOLUME_SESSIONS: usize = 20;
-/// Filings come every three months and up to six weeks late; after this long something was missed.
-const VALID_FOR: Span = Span::DAY.times(140);
 
 /// The tables, the figures, and the market as a view has them.
 pub(in crate::api) struct Desk<'v> {
@@ -143,8 +141,8 @@ impl<'v> Desk<'v> {
 }
 
 /// Freshness of tables whose newest row was known at an instant.
-pub(crate) fn fresh_since(known_at: Timestamp) -> Freshness {
-    Freshness { observed_until: Some(known_at), next_expected: None, valid_until: Some(known_at.plus(VALID_FOR)) }
+fn fresh_since(known_at: Timestamp) -> Freshness {
+    Freshness { observed_until: Some(known_at), next_expected: None, valid_until: Some(valid_until(known_at)) }
 }
 
 /// The scenario that a question supposes.

@@ -23,10 +23,13 @@ use crate::domain::credit::figure::Item;
 use crate::domain::credit::miner::Scenario;
 use crate::domain::credit::row::Instrument;
 use crate::domain::observation::Moment;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 
 static DIFF: Endpoint =
     Endpoint { params: &["from", "to", "ticker"], forms: ROW_FORMS, content: diff, text_demands_fresh: false };
+
+/// How far back the first moment is unless somebody asks for another.
+const USUAL_SPAN: Span = Span::DAY.times(30);
 
 /// Something that changed between two moments of knowledge.
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,7 +57,7 @@ const COLUMNS: [&str; 8] = ["ticker", "kind", "id", "field", "from", "to", "know
 
 /// Compare two moments of knowledge
 ///
-/// Instruments, balances, reported figures and measures that differ between what was known at `from` and at `to` (the
+/// Instruments, balances, reported figures and measures that differ between what was known at `from` (30 days before) and at `to` (the
 /// view's moment unless it is given). Measures that depend on the market move with it too.
 #[utoipa::path(get, path = "/v1/miners/diff", operation_id = "diffMiners", tag = "credit",
     params(DiffParams, TickerParams, ViewParams, ListForms),
@@ -66,8 +69,8 @@ pub async fn diff_miners(State(state): State<ApiState>, request: Request) -> Res
 fn diff(question: &Question) -> Result<Content, Problem> {
     let (params, now) = (&question.params, question.at());
     let moment = |name: &str| Ok::<_, Problem>(params.moment(name)?.map(|moment| moment.resolve(now)));
-    let from = params.needed("from", moment("from")?)?;
     let to = moment("to")?.unwrap_or(now);
+    let from = moment("from")?.unwrap_or_else(|| to.minus(USUAL_SPAN));
     if to > now || from > to {
         return Err(Problem::bad_parameter("to", "takes a moment that is not before from, and not after the view's"));
     }
