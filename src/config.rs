@@ -85,6 +85,9 @@ pub struct SourceArgs {
     /// Another address of EDGAR's lists and figures
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_EDGAR_URL")]
     pub edgar_url: Option<String>,
+    /// Another address of EDGAR's documents
+    #[arg(long, value_name = "URL", env = "MINER_SIGNALS_EDGAR_DOCUMENTS_URL")]
+    pub edgar_documents_url: Option<String>,
     /// Another mempool.space, such as your own
     #[arg(long, value_name = "URL", env = "MINER_SIGNALS_MEMPOOL_URL")]
     pub mempool_url: Option<String>,
@@ -235,12 +238,13 @@ impl SourceArgs {
             return Ok(None);
         }
         let Some(contact) = self.edgar_contact() else { return Ok(None) };
-        let address = match address(edgar::SOURCE, self.edgar_url.as_ref())? {
-            Some(address) => address,
-            None => Url::parse(edgar::USUAL_ADDRESS)?,
+        let or_usual = |given: Option<&String>, usual: &str| {
+            address(edgar::SOURCE, given)?.map_or_else(|| Ok(Url::parse(usual)?), anyhow::Ok)
         };
+        let lists = or_usual(self.edgar_url.as_ref(), edgar::USUAL_ADDRESS)?;
+        let documents = or_usual(self.edgar_documents_url.as_ref(), edgar::USUAL_DOCUMENTS)?;
         let http = Http::new(Some(contact), self.limits()).context("cannot ask EDGAR; see --edgar-contact")?;
-        Ok(Some((FilingWatch::usual(Edgar::new(address)), http)))
+        Ok(Some((FilingWatch::usual(Edgar::new(lists, documents)), http)))
     }
 
     /// Who reads filings; an empty text is nobody.

@@ -23,7 +23,7 @@ use crate::sources::edgar::Edgar;
 use crate::sources::feed::{ApiKey, Feed};
 use crate::sources::{Addresses, Keys, feeds};
 use crate::store::database::Mode;
-use crate::worker::edgar::{EVERY, Followed, PACE, Watch};
+use crate::worker::edgar::{EVERY, Followed, Issuers, PACE, Watch};
 use crate::worker::node::{self, Watched};
 use crate::worker::poll::Deps;
 
@@ -82,8 +82,10 @@ impl Demo {
         let node = Watched { node, network: Network::Main, proof: Proof::Simulated };
         let is_fast = speed > 1;
         let filings = Watch {
-            edgar: Edgar::new(address(EDGAR)?),
-            issuers: ISSUERS.iter().map(|one| Followed { ticker: one.ticker.into(), cik: one.cik }).collect(),
+            edgar: Edgar::new(address(EDGAR)?, address(EDGAR)?),
+            issuers: Issuers::Named(
+                ISSUERS.iter().map(|one| Followed { ticker: one.ticker.into(), cik: one.cik }).collect(),
+            ),
             pace: PACE,
             // In a fast world ten minutes are over before a round is.
             every: if is_fast { Span::HOUR.times(12) } else { EVERY },

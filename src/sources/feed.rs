@@ -26,6 +26,8 @@ pub struct Ask {
     /// Whether a 400 or 404 with JSON is an answer too: the source says that it has nothing of this one thing,
     /// and the others are still asked for.
     pub takes_unknown: bool,
+    /// Whether a document is asked for, which may be markup, and not JSON.
+    pub takes_markup: bool,
 }
 
 /// A key, and where in the request it stands.
@@ -77,7 +79,7 @@ impl std::fmt::Debug for ApiKey {
 impl Ask {
     #[must_use]
     pub const fn open(address: Url) -> Self {
-        Self { address, secret: None, takes_unknown: false }
+        Self { address, secret: None, takes_unknown: false, takes_markup: false }
     }
 
     /// The same request, to which "there is no such thing" is an answer.
@@ -86,10 +88,16 @@ impl Ask {
         Self { takes_unknown: true, ..self }
     }
 
+    /// The same request for a document.
+    #[must_use]
+    pub fn taking_markup(self) -> Self {
+        Self { takes_markup: true, ..self }
+    }
+
     /// A request with a key.
     #[must_use]
     pub const fn keyed(address: Url, place: SecretPlace, key: ApiKey) -> Self {
-        Self { address, secret: Some(Secret { place, key }), takes_unknown: false }
+        Self { address, secret: Some(Secret { place, key }), takes_unknown: false, takes_markup: false }
     }
 }
 

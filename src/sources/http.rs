@@ -189,7 +189,8 @@ impl Http {
     }
 
     async fn exchange(&self, ask: &Ask, validators: Option<&Validators>) -> Result<Fetched, FetchError> {
-        let mut request = self.client.get(wire_address(ask)).header(ACCEPT, "application/json");
+        let wanted = if ask.takes_markup { "text/html, text/plain" } else { "application/json" };
+        let mut request = self.client.get(wire_address(ask)).header(ACCEPT, wanted);
         if let Some((name, text)) = secret_header(ask) {
             let mut value = HeaderValue::try_from(text).map_err(|_| FetchError::Unreachable {
                 address: ask.address.to_string(),
@@ -213,14 +214,14 @@ impl Http {
         }
         let content_type = header(response.headers(), &CONTENT_TYPE).unwrap_or_default();
         let not_json = |content_type| FetchError::NotJson { address: ask.address.to_string(), content_type };
-        if is_markup(&content_type) {
+        if !ask.takes_markup && is_markup(&content_type) {
             return Err(not_json(cut(&content_type, 60)));
         }
         let validators = Validators::of(response.headers());
         let body = self.read_body(ask, response).await?;
         match body.trim_ascii_start().first() {
             None => Err(FetchError::NoContent { address: ask.address.to_string(), status: status.as_u16() }),
-            Some(b'<') => Err(not_json("markup".to_owned())),
+            Some(b'<') if !ask.takes_markup => Err(not_json("markup".to_owned())),
             Some(_) => {
                 let answer = Answer { address: ask.address.clone(), body: without_secret(ask, body) };
                 Ok(Fetched::Answer { answer, validators })

@@ -10,6 +10,7 @@ use super::StoreError;
 use super::database::{date_of, day_of};
 use super::head::Batch;
 use crate::domain::credit::figure::{Figure, Item, Origin};
+use crate::domain::credit::row::FICTIONAL_CIK;
 use crate::domain::filing::{Filing, KnownFiling, StatedFigure, end_of, filing_url};
 use crate::domain::time::Timestamp;
 
@@ -115,6 +116,25 @@ pub async fn append_figures(
     .execute(connection)
     .await?;
     Ok(stored.rows_affected())
+}
+
+/// Tickers and numbers of the filers that the newest rows of the table of issuers name, by ticker. Filers of a simulated
+/// world are not among them.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn list_filers(connection: &mut PgConnection) -> Result<Vec<(String, u64)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"/* list_filers */ select ticker as "ticker!", cik as "cik!"
+         from (select distinct on (body->>'ticker') body->>'ticker' as ticker, (body->>'cik')::bigint as cik
+               from fact where fact_table = 'issuers'
+               order by body->>'ticker', published_at desc, batch desc) as newest
+         where cik < $1 order by ticker"#,
+        FICTIONAL_CIK
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.ticker, row.cik.cast_unsigned())).collect())
 }
 
 /// The accession numbers that are stored of a filer.

@@ -5,6 +5,7 @@
 
 pub mod backfill;
 pub mod block;
+pub mod candidate;
 pub mod coinbase_watch;
 pub mod database;
 pub mod doctor;

@@ -7,6 +7,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::StoreError;
 use super::block::read_followed_after;
+use super::candidate::read_candidates_after;
 use super::database::{Mode, find_mode};
 use super::fact::read_facts_after;
 use super::filing::{read_figures_after, read_filings_after};
@@ -21,6 +22,7 @@ use crate::domain::credit::book::valid_until;
 use crate::domain::credit::figure::{Figure, Figures};
 use crate::domain::facts::{Fact, FactVersion, Facts};
 use crate::domain::filing::Filings;
+use crate::domain::filing::candidate::Candidates;
 use crate::domain::network::{NetworkHistory, NetworkMetric};
 use crate::domain::observation::{Moment, Resolution, SeriesLog};
 use crate::domain::rules::RuleBook;
@@ -39,6 +41,8 @@ pub struct Stored {
     pub figures: Arc<Figures>,
     /// Every filing of an issuer, shared likewise.
     pub filings: Arc<Filings>,
+    /// What documents of filings say about new agreements, shared likewise.
+    pub candidates: Arc<Candidates>,
     /// Every block header, shared with the snapshot before where there is no new one.
     pub headers: Arc<HeaderLog>,
     /// Every block that an own node was followed to, shared likewise.
@@ -75,9 +79,10 @@ impl Stored {
         let nothing = Batch { number: 0, recorded_at: Timestamp::MIN };
         let rules = read_rule_book(connection).await?;
         let (headers, blocks, logs) = (Arc::default(), Arc::default(), HashMap::new());
-        let (facts, figures, filings) = (Facts::default(), Arc::default(), Arc::default());
+        let (facts, figures, filings, candidates) = (Facts::default(), Arc::default(), Arc::default(), Arc::default());
         let batches = Vec::new();
-        let empty = Self { mode, head: nothing, rules, facts, figures, filings, headers, blocks, logs, batches };
+        let empty =
+            Self { mode, head: nothing, rules, facts, figures, filings, candidates, headers, blocks, logs, batches };
         empty.read_on(connection).await
     }
 
@@ -96,6 +101,7 @@ impl Stored {
         let rules = read_rule_book(&mut transaction).await?;
         let new_facts = read_facts_after(&mut transaction, self.head.number).await?;
         let new_filings = read_filings_after(&mut transaction, self.head.number).await?;
+        let new_candidates = read_candidates_after(&mut transaction, self.head.number).await?;
         let mut new_figures = read_figures_after(&mut transaction, self.head.number).await?;
         new_figures.extend(new_facts.iter().filter_map(figure_of_fact));
         let facts = self.facts.clone().with(new_facts);
@@ -127,13 +133,18 @@ impl Stored {
         } else {
             Arc::new(Filings::clone(&self.filings).with(new_filings))
         };
+        let candidates = if new_candidates.is_empty() {
+            Arc::clone(&self.candidates)
+        } else {
+            Arc::new(Candidates::clone(&self.candidates).with(new_candidates))
+        };
         let figures = if new_figures.is_empty() {
             Arc::clone(&self.figures)
         } else {
             Arc::new(Figures::clone(&self.figures).with(new_figures))
         };
         let batches = self.batches.iter().copied().chain(later).collect();
-        Ok(Self { mode: self.mode, head, rules, facts, figures, filings, headers, blocks, logs, batches })
+        Ok(Self { mode: self.mode, head, rules, facts, figures, filings, candidates, headers, blocks, logs, batches })
     }
 
     /// Whether there are newer batches in the database.

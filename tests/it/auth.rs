@@ -169,7 +169,10 @@ async fn a_public_listener_asks_for_a_key_wherever_there_is_data() {
         assert_eq!((missing.status.as_u16(), missing.header("www-authenticate")), (401, "Bearer"), "{path}");
         assert_eq!((wrong.status.as_u16(), told(&wrong)["code"].as_str()), (403, Some("forbidden")), "{path}");
         for key in [&reader, &admin] {
-            assert_eq!(bearer(&api, &path, key).await.status, 200, "{path}");
+            let answer = bearer(&api, &path, key).await;
+            // No issuer is stored, so a page of one is missing for who may ask.
+            let of_nobody = path.contains("{ticker}") && told(&answer)["code"] == "unknown_subject";
+            assert!(of_nobody || answer.status == 200, "{path} {}", answer.status);
         }
     }
     // A proxy's own credentials are not a key, and what does not exist is not told from what does.

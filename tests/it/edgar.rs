@@ -15,9 +15,12 @@ use miner_signals::simulated::{Misbehaviour, Upstreams};
 use miner_signals::sources::edgar::normalize::{ReadFigures, StampClock};
 use miner_signals::sources::edgar::wire::{self, FilingColumns, Submissions};
 use miner_signals::sources::edgar::{Edgar, normalize};
+use miner_signals::sources::facts::shipped_facts;
 use miner_signals::sources::http::{Http, Limits};
+use miner_signals::store::filing::list_filers;
 use miner_signals::store::stored::Stored;
-use miner_signals::worker::edgar::{EVERY, Followed, PACE, Step, Watch, Watcher};
+use miner_signals::worker::edgar::{EVERY, Followed, Issuers, PACE, Step, Watch, Watcher};
+use miner_signals::worker::facts::load_facts;
 use miner_signals::worker::poll::Deps;
 use tokio_util::sync::CancellationToken;
 
@@ -124,8 +127,8 @@ impl Reading {
             lease: Duration::from_mins(1),
         };
         let watch = Watch {
-            edgar: Edgar::new(upstreams.base(EDGAR).parse().unwrap()),
-            issuers: ISSUERS.iter().map(|one| Followed { ticker: one.ticker.into(), cik: one.cik }).collect(),
+            edgar: Edgar::new(upstreams.base(EDGAR).parse().unwrap(), upstreams.base(EDGAR).parse().unwrap()),
+            issuers: Issuers::Named(named()),
             pace: Duration::ZERO,
             every: EVERY,
         };
@@ -146,6 +149,10 @@ impl Reading {
     async fn stored(&self) -> Stored {
         Stored::read(&mut self.deps.pool.acquire().await.unwrap()).await.unwrap()
     }
+}
+
+fn named() -> Vec<Followed> {
+    ISSUERS.iter().map(|one| Followed { ticker: one.ticker.into(), cik: one.cik }).collect()
 }
 
 fn issuer(ticker: &str) -> &'static Issuer {
@@ -220,6 +227,73 @@ async fn a_report_of_the_evening_is_known_on_the_next_business_day() {
 }
 
 #[tokio::test]
+async fn an_agreement_becomes_a_candidate_that_is_known_with_its_filing() {
+    let filing = document("ASHEN", |document| document.items.contains("2.03"));
+    let database = TestDatabase::new().await;
+    let reading = Reading::new(&database, filing.accepted_at.plus(Span::MINUTE));
+    reading.stored_rows().await;
+    let stored = reading.stored().await;
+    let head = stored.head.number;
+    let seen = |at: Timestamp, batch: i64| stored.candidates.visible("ASHEN", Moment { at, batch }).count();
+    let second = Span::SECOND;
+    assert_eq!((seen(filing.accepted_at.minus(second), head), seen(filing.accepted_at, head)), (0, 1));
+    assert_eq!(seen(filing.accepted_at, 0), 0, "an earlier batch knows nothing");
+    let known = stored.candidates.visible("ASHEN", Moment { at: filing.accepted_at, batch: head }).next().unwrap();
+    let said = known.candidate.sentence.as_deref().unwrap();
+    assert_eq!(
+        said,
+        "Under it the Company issued $150.0 million aggregate principal amount of 11.50% senior secured notes."
+    );
+    assert_eq!((known.candidate.amount_usd, known.candidate.is_about_debt), (Some(150e6), true));
+    assert!(known.url.ends_with("/8-k.htm"), "{}", known.url);
+    // It is read once.
+    reading.deps.clock.advance(EVERY);
+    let before = reading.upstreams.requests(EDGAR);
+    assert_eq!(reading.stored_rows().await, 0);
+    assert_eq!(reading.upstreams.requests(EDGAR) - before, 6);
+
+    let api = database.api_at(filing.accepted_at.plus(EVERY)).await;
+    let diff = api.json("/v1/miners/diff?ticker=ASHEN").await;
+    let candidates: Vec<_> = diff["data"].as_array().unwrap().iter().filter(|row| row["kind"] == "candidate").collect();
+    assert_eq!(candidates.len(), 1);
+    assert_eq!((candidates[0]["to"].as_str(), candidates[0]["from"].is_null()), (Some(said), true));
+}
+
+#[tokio::test]
+async fn a_document_that_is_not_there_leaves_a_candidate_to_look_at() {
+    let database = TestDatabase::new().await;
+    let reading = Reading::new(&database, world().anchor.start());
+    reading.stored_rows().await;
+    sqlx::query(
+        "insert into filing select cik, '9900000004-99-000001', ticker, '8-K', filed_on, accepted_at, report_on,
+             array['1.01'], 'gone.htm', known_at, batch from filing where ticker = 'ASHEN' limit 1",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    reading.deps.clock.advance(EVERY);
+    assert_eq!(reading.stored_rows().await, 1);
+    let query = "select is_about_debt, sentence from candidate_event where accession like '%-99-%'";
+    let row: (bool, Option<String>) = sqlx::query_as(query).fetch_one(&database.pool).await.unwrap();
+    assert_eq!(row, (false, None));
+    let said: String = sqlx::query_scalar("select detail from quarantine").fetch_one(&database.pool).await.unwrap();
+    assert!(said.starts_with("ASHEN: ") && said.contains("404"), "{said}");
+}
+
+#[tokio::test]
+async fn the_table_of_issuers_says_whose_filings_are_read() {
+    let database = TestDatabase::new().await;
+    let mut connection = database.pool.acquire().await.unwrap();
+    assert_eq!(list_filers(&mut connection).await.unwrap(), []);
+    load_facts(&mut connection, &shipped_facts()).await.unwrap();
+    let filers = list_filers(&mut connection).await.unwrap();
+    let cik = |ticker: &str| filers.iter().find(|(named, _)| named == ticker).map(|(_, cik)| *cik);
+    // The first row of Galaxy has no number, its newest has.
+    assert_eq!((cik("MARA"), cik("GLXY"), cik("QORBX")), (Some(1_507_605), Some(1_859_392), None));
+    assert!(filers.len() >= 21, "{}", filers.len());
+}
+
+#[tokio::test]
 async fn nothing_is_stored_twice_and_figures_are_waited_for() {
     let report = document("VOLTQ", |document| document.form == "10-Q/A");
     let database = TestDatabase::new().await;
@@ -282,7 +356,7 @@ async fn a_source_that_refuses_is_left_alone() {
 async fn twenty_five_issuers_are_read_at_the_pace_that_is_allowed() {
     let database = TestDatabase::new().await;
     let mut reading = Reading::new(&database, world().anchor.start());
-    reading.watch.issuers = reading.watch.issuers.iter().cycle().take(25).cloned().collect();
+    reading.watch.issuers = Issuers::Named(named().into_iter().cycle().take(25).collect());
     reading.watch.pace = PACE;
     for round in ["first", "next"] {
         let (begun, before) = (Instant::now(), reading.upstreams.requests(EDGAR));

@@ -90,6 +90,16 @@ struct MinerValues {
     name: String,
     measures: Vec<MeasureRow>,
     debt: Vec<DebtRow>,
+    /// The newest filings about new agreements.
+    candidates: Vec<CandidateRow>,
+}
+
+struct CandidateRow {
+    known_at: String,
+    said: String,
+    /// The instrument that rests on it, or what is to be done.
+    instrument: String,
+    source: String,
 }
 
 struct MeasureRow {
@@ -106,6 +116,9 @@ struct DebtRow {
     cells: Vec<String>,
     source: String,
 }
+
+/// Filings about new agreements that a page of an issuer shows.
+const CANDIDATES: usize = 12;
 
 /// What a reader supposes and sorts by.
 #[derive(Debug, Clone)]
@@ -361,7 +374,19 @@ fn fill_miner(made: MinerPage, view: &View) -> Result<Page, Problem> {
     let miner = desk.miner(ticker, Scenario::default());
     let name = desk.credit.issuer(ticker).map_or_else(String::new, |issuer| issuer.entry.name.clone());
     let rows = measures(&miner).into_iter().map(|(name, measured)| measure_row(name, &measured)).collect();
-    let values = MinerValues { name, measures: rows, debt: debt_rows(&desk, ticker).iter().map(debt_row).collect() };
+    let candidates = desk.candidates(ticker).rev().take(CANDIDATES).map(|known| CandidateRow {
+        known_at: known.known_at.day().to_string(),
+        said: known.candidate.sentence.clone().unwrap_or_else(|| "nothing could be quoted".to_owned()),
+        instrument: match desk.instrument_of_filing(ticker, &known.candidate.accession) {
+            Some(instrument) => instrument.to_owned(),
+            None if known.candidate.is_about_debt => "candidate: not in the table".to_owned(),
+            None => "not about debt, as it reads".to_owned(),
+        },
+        source: known.url.clone(),
+    });
+    let candidates = candidates.collect();
+    let debt = debt_rows(&desk, ticker).iter().map(debt_row).collect();
+    let values = MinerValues { name, measures: rows, debt, candidates };
     let freshness = desk.freshness_with_market();
     page(&MinerPage { hidden: None, values: Some(values), ..made }, freshness)
 }

@@ -1,5 +1,6 @@
 //! Filings of issuers: documents with the time at which a regulator accepted them, and when they were known.
 
+pub mod candidate;
 pub mod new_york;
 
 use std::collections::BTreeMap;
@@ -83,9 +84,21 @@ pub fn is_periodic(form: &str) -> bool {
 /// Address of a filing's list of documents. That of a filer who is made up leads nowhere.
 #[must_use]
 pub fn filing_url(cik: u64, accession: &str) -> String {
+    document_url(cik, accession, &format!("{accession}-index.htm"))
+}
+
+/// Address of a document of a filing, by its file name. That of a filer who is made up leads nowhere.
+#[must_use]
+pub fn document_url(cik: u64, accession: &str, name: &str) -> String {
     let host = if MADE_UP.contains(&cik) { "simulated.invalid" } else { "www.sec.gov" };
+    format!("https://{host}/{}", document_path(cik, accession, name))
+}
+
+/// The part of that address behind the host.
+#[must_use]
+pub fn document_path(cik: u64, accession: &str, name: &str) -> String {
     let folder = accession.replace('-', "");
-    format!("https://{host}/Archives/edgar/data/{cik}/{folder}/{accession}-index.htm")
+    format!("Archives/edgar/data/{cik}/{folder}/{name}")
 }
 
 /// The midnight in New York that ends a day: until then nobody may count on what was filed on it.

@@ -1,6 +1,6 @@
 //! EDGAR: lists of filings and figures of the issuers that do not exist.
 //!
-//! Stamps of acceptance are UTC. The newest filings stand on one page, the others on one more. Figures follow their
+//! Documents are there of 8-Ks about a new debt. Stamps of acceptance are UTC. The newest filings stand on one page, the others on one more. Figures follow their
 //! filing by some minutes. Who does not say who asks gets 403 and a page, what is not there 404 and XML.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Asked, Reply};
 use crate::domain::time::Span;
-use crate::simulated::issuers::{Document, ISSUERS, Issuer, documents};
+use crate::simulated::issuers::{Document, ISSUERS, Issuer, NOTES_USD, documents};
 
 /// Filings on the first page.
 const RECENT: usize = 24;
@@ -24,6 +24,9 @@ pub(super) fn answer(asked: &Asked<'_>) -> Reply {
 }
 
 fn found(asked: &Asked<'_>) -> Option<Reply> {
+    if let Some(path) = asked.path.strip_prefix("/Archives/edgar/data/") {
+        return document(asked, path);
+    }
     let (folder, name) = asked.path.rsplit_once('/')?;
     let name = name.strip_prefix("CIK")?.strip_suffix(".json")?;
     let (number, page) = name.split_at_checked(10)?;
@@ -42,6 +45,39 @@ fn found(asked: &Asked<'_>) -> Option<Reply> {
         _ => return None,
     };
     Some(Reply::json(body.to_string()).tagged())
+}
+
+/// The document of a filing, by `cik/accession/name`.
+fn document(asked: &Asked<'_>, path: &str) -> Option<Reply> {
+    let mut steps = path.split('/');
+    let (cik, folder, name) = (steps.next()?, steps.next()?, steps.next()?);
+    let issuer = ISSUERS.iter().find(|issuer| issuer.cik.to_string() == cik)?;
+    let filed = documents(asked.world, issuer);
+    let accepted = filed.iter().filter(|one| one.accepted_at <= asked.now);
+    let one = accepted.into_iter().find(|one| one.accession.replace('-', "") == folder && file_name(one) == name)?;
+    let text = agreement(issuer, one)?;
+    Some(markup(200, "text/html", &text))
+}
+
+/// An 8-K about new notes, as lawyers write it; `None` for other documents.
+fn agreement(issuer: &Issuer, document: &Document) -> Option<String> {
+    if !document.items.contains("2.03") {
+        return None;
+    }
+    let (name, on, percent) = (issuer.name, document.report_on?, issuer.interest * 100.0);
+    let millions = NOTES_USD / 1e6;
+    Some(format!(
+        "<html><head><title>8-K</title></head><body>\n<p>Item&#160;1.01 Entry into a Material Definitive Agreement.</p>\n\
+         <p>On {on}, {name} (the &#8220;Company&#8221;) entered into an indenture with a trustee that does not exist. \
+         Under it the Company issued ${millions:.1}&#160;million aggregate principal amount of {percent:.2}% senior \
+         secured notes.</p>\n<p>Item&#160;2.03 Creation of a Direct Financial Obligation.</p>\n\
+         <p>The information under Item 1.01 is incorporated by reference into this Item 2.03.</p>\n\
+         <p>SIGNATURES</p></body></html>"
+    ))
+}
+
+fn file_name(document: &Document) -> String {
+    format!("{}.htm", document.form.to_lowercase().replace(['/', ' '], ""))
 }
 
 /// What was accepted so long ago, the newest first.
@@ -75,7 +111,6 @@ fn submissions(issuer: &Issuer, filed: &[&Document]) -> Value {
 fn columns(filed: &[&Document]) -> Value {
     let column = |value: &dyn Fn(&Document) -> String| filed.iter().map(|one| value(one)).collect::<Vec<_>>();
     let stamp = |one: &Document| one.accepted_at.to_string().replace('Z', ".000Z");
-    let document = |one: &Document| format!("{}.htm", one.form.to_lowercase().replace(['/', ' '], ""));
     let is_tagged: Vec<u8> = filed.iter().map(|one| u8::from(!one.statements.is_empty())).collect();
     json!({
         "accessionNumber": column(&|one| one.accession.clone()),
@@ -85,7 +120,7 @@ fn columns(filed: &[&Document]) -> Value {
         "form": column(&|one| one.form.to_owned()),
         "items": column(&|one| one.items.to_owned()),
         "isXBRL": is_tagged,
-        "primaryDocument": column(&document),
+        "primaryDocument": column(&file_name),
     })
 }
 

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `client.rs` | `Edgar`: the addresses that are asked |
 //! | `wire.rs` | what it answers: lists of filings, figures by concept, and errors as HTML or XML |
+//! | `document.rs` | what the document of a filing says about debt |
 //! | `concepts.rs` | which concepts mean which item, in a fixed order |
 //! | `normalize.rs` | answers to filings and figures, or why not |
 //!
@@ -16,6 +17,7 @@
 
 mod client;
 pub mod concepts;
+pub mod document;
 pub mod normalize;
 pub mod wire;
 
@@ -27,41 +29,5 @@ pub const SOURCE: &str = "edgar";
 /// The publisher's own address for lists and figures.
 pub const USUAL_ADDRESS: &str = "https://data.sec.gov";
 
-/// Somebody whose filings are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Issuer {
-    pub ticker: &'static str,
-    /// Number of the filer.
-    pub cik: u64,
-}
-
-const fn issuer(ticker: &'static str, cik: u64) -> Issuer {
-    Issuer { ticker, cik }
-}
-
-/// The miners that are read. Tickers and numbers as in the SEC's own list of 2024-05; a company that changed its
-/// name stands under its present one.
-pub const ISSUERS: [Issuer; 22] = [
-    issuer("ABTC", 1_755_953),
-    issuer("APLD", 1_144_879),
-    issuer("ARBK", 1_841_675),
-    issuer("BITF", 1_812_477),
-    issuer("BTBT", 1_710_350),
-    issuer("BTCM", 1_517_496),
-    issuer("BTDR", 1_899_123),
-    issuer("CAN", 1_780_652),
-    issuer("CANG", 1_725_123),
-    issuer("CIFR", 1_819_989),
-    issuer("CLSK", 827_876),
-    issuer("CORZ", 1_839_341),
-    issuer("FUFU", 1_921_158),
-    issuer("GREE", 1_844_971),
-    issuer("HIVE", 1_720_424),
-    issuer("HUT", 1_964_789),
-    issuer("IREN", 1_878_848),
-    issuer("MARA", 1_507_605),
-    issuer("RIOT", 1_167_419),
-    issuer("SDIG", 1_856_028),
-    issuer("SLNH", 64_463),
-    issuer("WULF", 1_083_301),
-];
+/// The publisher's own address for documents.
+pub const USUAL_DOCUMENTS: &str = "https://www.sec.gov";

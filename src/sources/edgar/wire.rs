@@ -139,13 +139,18 @@ fn markup(body: &[u8]) -> Option<Unusable> {
     let text = String::from_utf8_lossy(body);
     let said = between(&text, "<Message>", "</Message>").or_else(|| between(&text, "<title>", "</title>"));
     let said = cut(said.unwrap_or(&text), SHOWN);
-    Some(if text.contains("Request Rate Threshold") || text.contains("Undeclared Automated Tool") {
+    Some(if is_refusal(&text) {
         Unusable::RateLimited(format!(
             "EDGAR says {said:?}: too many requests, or a User-Agent without an address of who runs this"
         ))
     } else {
         Unusable::Refused(format!("EDGAR answers with markup: {said:?}"))
     })
+}
+
+/// Whether a page says that somebody asks too fast, or does not say who asks.
+pub(super) fn is_refusal(page: &str) -> bool {
+    page.contains("Request Rate Threshold") || page.contains("Undeclared Automated Tool")
 }
 
 fn between<'a>(text: &'a str, begin: &str, end: &str) -> Option<&'a str> {

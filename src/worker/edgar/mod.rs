@@ -13,7 +13,9 @@
 //! | file | what |
 //! | --- | --- |
 //! | `read.rs` | one issuer: asked, read, written down |
+//! | `documents.rs` | documents of filings that may tell of a new debt |
 
+mod documents;
 mod read;
 
 use std::sync::Arc;
@@ -28,11 +30,12 @@ use super::retry::wait_after;
 use super::{LONGEST_SLEEP, SHORTEST_SLEEP, pause};
 use crate::domain::time::{Span, Timestamp};
 use crate::sources::Refused;
-use crate::sources::edgar::{Edgar, ISSUERS, SOURCE};
+use crate::sources::edgar::{Edgar, SOURCE};
 use crate::sources::feed::Unusable;
 use crate::sources::http::FetchError;
 use crate::store::StoreError;
 use crate::store::feed_state::{Attempt, State, find_standing, note_attempt};
+use crate::store::filing::list_filers;
 use crate::store::lease::{Lease, give_back, hold, take};
 use crate::store::run::{Counts, Failure, abandon_feed_runs, finish_run, start_feed_run};
 
@@ -53,11 +56,20 @@ pub struct Followed {
     pub cik: u64,
 }
 
+/// Whose filings are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Issuers {
+    /// Those in the table of issuers who file with the SEC, read anew in each round.
+    OfTable,
+    /// These.
+    Named(Vec<Followed>),
+}
+
 /// What is read, and how.
 #[derive(Debug, Clone)]
 pub struct Watch {
     pub edgar: Edgar,
-    pub issuers: Vec<Followed>,
+    pub issuers: Issuers,
     /// Between the begins of two requests.
     pub pace: Duration,
     /// Between two rounds, by the service's clock.
@@ -65,11 +77,10 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// The miners of this release at the usual pace.
+    /// The miners of the table at the usual pace.
     #[must_use]
-    pub fn usual(edgar: Edgar) -> Self {
-        let issuers = ISSUERS.iter().map(|issuer| Followed { ticker: issuer.ticker.into(), cik: issuer.cik }).collect();
-        Self { edgar, issuers, pace: PACE, every: EVERY }
+    pub const fn usual(edgar: Edgar) -> Self {
+        Self { edgar, issuers: Issuers::OfTable, pace: PACE, every: EVERY }
     }
 }
 
@@ -222,11 +233,28 @@ impl Watcher {
         }
     }
 
+    async fn issuers(&self) -> Result<Vec<Followed>, StoreError> {
+        let Issuers::Named(issuers) = &self.watch.issuers else {
+            let filers = list_filers(&mut *self.deps.pool.acquire().await?).await?;
+            if filers.is_empty() {
+                tracing::warn!(
+                    "the table of issuers names no filer, so no filings are read; see `miner-signals facts`"
+                );
+            }
+            return Ok(filers.into_iter().map(|(ticker, cik)| Followed { ticker: ticker.into(), cik }).collect());
+        };
+        Ok(issuers.clone())
+    }
+
     async fn read_every_issuer(&mut self, claim: &mut Claim, stop: &CancellationToken) -> Result<(), Trouble> {
-        let issuers = self.watch.issuers.clone();
+        let issuers = self.issuers().await?;
         let mut last = None;
         for issuer in &issuers {
-            match self.read_issuer(claim, issuer, stop).await {
+            let read = match self.read_issuer(claim, issuer, stop).await {
+                Ok(()) => self.read_documents(claim, issuer, stop).await,
+                trouble => trouble,
+            };
+            match read {
                 Ok(()) => {}
                 Err(trouble) if trouble.is_of_one_issuer() => {
                     claim.failed += 1;

@@ -191,7 +191,12 @@ impl Watcher {
     }
 
     /// Keeps the bytes of an answer, before anybody reads them.
-    async fn keep(&self, claim: &mut Claim, answer: &Answer, keep_for: Option<Span>) -> Result<(), StoreError> {
+    pub(super) async fn keep(
+        &self,
+        claim: &mut Claim,
+        answer: &Answer,
+        keep_for: Option<Span>,
+    ) -> Result<(), StoreError> {
         let mut connection = self.deps.pool.acquire().await?;
         keep_raw(&mut connection, claim.run_id, claim.kept, SOURCE, &answer.body, keep_for).await?;
         claim.kept += 1;
@@ -199,7 +204,12 @@ impl Watcher {
     }
 
     /// Waits for the next turn and asks, and holds the lease meanwhile.
-    async fn fetch(&mut self, claim: &Claim, ask: &Ask, stop: &CancellationToken) -> Result<Answer, Trouble> {
+    pub(super) async fn fetch(
+        &mut self,
+        claim: &Claim,
+        ask: &Ask,
+        stop: &CancellationToken,
+    ) -> Result<Answer, Trouble> {
         let wait = self.pace.wait(Instant::now());
         let asking = async {
             tokio::time::sleep(wait).await;

@@ -13,6 +13,7 @@ use crate::domain::credit::book::{CreditView, valid_until};
 use crate::domain::credit::figure::Figures;
 use crate::domain::credit::measure::Priced;
 use crate::domain::credit::miner::{Material, Miner, Scenario};
+use crate::domain::filing::candidate::KnownCandidate;
 use crate::domain::observation::Resolution;
 use crate::domain::time::{Day, Timestamp};
 
@@ -68,6 +69,23 @@ impl<'v> Desk<'v> {
     pub fn market(&self) -> (Option<f64>, Option<f64>) {
         let value = |price: &Option<Priced>| price.as_ref().map(|price| price.value);
         (value(&self.hashprice), value(&self.btc_price))
+    }
+
+    /// What filings of an issuer say about new agreements, oldest first.
+    pub fn candidates(&self, ticker: &str) -> impl DoubleEndedIterator<Item = &'v KnownCandidate> {
+        self.view.snapshot.stored.candidates.visible(ticker, self.view.moment)
+    }
+
+    /// The instrument whose row, or one of whose balances, rests on a filing.
+    pub fn instrument_of_filing(&'v self, ticker: &str, accession: &str) -> Option<&'v str> {
+        let folder = accession.replace('-', "");
+        let rests = |source: &str| source.contains(accession) || source.contains(&folder);
+        let mut instruments = self.credit.instruments_of(ticker);
+        let found = instruments.find(|known| {
+            let balances = self.credit.outstanding(&known.entry.instrument_id);
+            rests(known.row.source()) || balances.iter().any(|balance| rests(balance.row.source()))
+        });
+        found.map(|known| known.entry.instrument_id.as_str())
     }
 
     /// Closes of an issuer's share, in time order.

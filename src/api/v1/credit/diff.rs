@@ -36,16 +36,18 @@ const USUAL_SPAN: Span = Span::DAY.times(30);
 pub struct DiffRow {
     #[schema(example = "MARA")]
     pub ticker: String,
-    /// instrument, balance, fact or measure.
+    /// instrument, candidate, balance, fact or measure. A candidate is an 8-K under item 1.01 or 2.03, which no person
+    /// has written into the tables yet.
     pub kind: &'static str,
-    /// The instrument, the item with its period, or the measure.
+    /// The instrument, the filing's accession number, the item with its period, or the measure.
     #[schema(example = "mara-0-2032")]
     pub id: String,
     /// The column of an instrument; null where the whole of it is meant.
     pub field: Option<&'static str>,
     /// What was known at the first moment; null where nothing was.
     pub from: Option<String>,
-    /// What was known at the second; null where nothing is any more.
+    /// What was known at the second, of a candidate its sentence; null where nothing is any more, or nothing could
+    /// be quoted.
     pub to: Option<String>,
     /// When the second was known.
     #[schema(inline)]
@@ -57,7 +59,7 @@ const COLUMNS: [&str; 8] = ["ticker", "kind", "id", "field", "from", "to", "know
 
 /// Compare two moments of knowledge
 ///
-/// Instruments, balances, reported figures and measures that differ between what was known at `from` (30 days before) and at `to` (the
+/// Instruments, candidate events out of filings, balances, reported figures and measures that differ between what was known at `from` (30 days before) and at `to` (the
 /// view's moment unless it is given). Measures that depend on the market move with it too.
 #[utoipa::path(get, path = "/v1/miners/diff", operation_id = "diffMiners", tag = "credit",
     params(DiffParams, TickerParams, ViewParams, ListForms),
@@ -80,6 +82,7 @@ fn diff(question: &Question) -> Result<Content, Problem> {
     let mut rows = Vec::new();
     for ticker in &tickers {
         rows.extend(instruments(&before, &after, ticker));
+        rows.extend(candidates(&before, &after, ticker));
         rows.extend(balances(&before, &after, ticker));
         rows.extend(facts(&before, &after, ticker));
         rows.extend(measured(&before, &after, ticker));
@@ -121,6 +124,26 @@ fn instruments(before: &Desk<'_>, after: &Desk<'_>, ticker: &str) -> Vec<DiffRow
         }
     }
     rows
+}
+
+/// Filings about new agreements that came, each with what it says.
+fn candidates(before: &Desk<'_>, after: &Desk<'_>, ticker: &str) -> Vec<DiffRow> {
+    let known = |desk: &Desk<'_>| -> BTreeSet<String> {
+        desk.candidates(ticker).map(|known| known.candidate.accession.to_string()).collect()
+    };
+    let earlier = known(before);
+    let new = after.candidates(ticker).filter(|known| !earlier.contains(&*known.candidate.accession));
+    new.map(|known| DiffRow {
+        ticker: ticker.to_owned(),
+        kind: "candidate",
+        id: known.candidate.accession.to_string(),
+        field: None,
+        from: None,
+        to: known.candidate.sentence.clone(),
+        known_at: Some(known.known_at.into()),
+        source: Some(known.url.clone()),
+    })
+    .collect()
 }
 
 /// Balances of days that came or were corrected.

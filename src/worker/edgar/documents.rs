@@ -1,0 +1,88 @@
+//! Documents of 8-Ks that may tell of a new debt: asked for once each, and their sentence stored as a candidate.
+
+use sqlx::Connection as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{Claim, Followed, Trouble, Watcher};
+use crate::domain::filing::Filing;
+use crate::domain::filing::candidate::Candidate;
+use crate::sources::edgar::document;
+use crate::store::StoreError;
+use crate::store::candidate::{append_candidates, list_unread_agreements};
+use crate::store::head::{record_batch, take_head};
+use crate::store::lease::hold;
+
+/// Documents of one issuer that are asked for in a round; older ones follow in the next.
+const DOCUMENTS_A_ROUND: i64 = 20;
+
+impl Watcher {
+    /// Reads the documents of an issuer that were not read, the newest first. One that cannot be read is set aside
+    /// and stored as a candidate without a sentence: a person has to look.
+    pub(super) async fn read_documents(
+        &mut self,
+        claim: &mut Claim,
+        issuer: &Followed,
+        stop: &CancellationToken,
+    ) -> Result<(), Trouble> {
+        let mut connection = self.deps.pool.acquire().await?;
+        let filings = list_unread_agreements(&mut connection, issuer.cik, DOCUMENTS_A_ROUND).await?;
+        drop(connection);
+        let mut candidates = Vec::with_capacity(filings.len());
+        for filing in &filings {
+            let candidate = match self.read_document(claim, filing, stop).await {
+                Ok(candidate) => candidate,
+                Err(trouble) if trouble.is_of_one_issuer() => {
+                    self.set_aside(claim, issuer, &trouble).await?;
+                    unread(filing)
+                }
+                Err(trouble) => return Err(trouble),
+            };
+            candidates.push(candidate);
+        }
+        claim.counts.read += candidates.len() as u64;
+        claim.counts.stored += self.append_candidates(claim, issuer, &candidates).await?;
+        Ok(())
+    }
+
+    async fn read_document(
+        &mut self,
+        claim: &mut Claim,
+        filing: &Filing,
+        stop: &CancellationToken,
+    ) -> Result<Candidate, Trouble> {
+        let ask = self.watch.edgar.document(filing.cik, &filing.accession, &filing.primary_document)?;
+        let answer = self.fetch(claim, &ask, stop).await?;
+        // What a quotation rests on is kept for ever.
+        self.keep(claim, &answer, None).await?;
+        Ok(document::read(filing, &answer.body)?)
+    }
+
+    async fn append_candidates(
+        &self,
+        claim: &Claim,
+        issuer: &Followed,
+        candidates: &[Candidate],
+    ) -> Result<u64, StoreError> {
+        if candidates.is_empty() {
+            return Ok(0);
+        }
+        let mut connection = self.deps.pool.acquire().await?;
+        let mut transaction = connection.begin().await?;
+        hold(&mut transaction, &claim.lease, self.deps.lease).await?;
+        let batch = take_head(&mut transaction).await?;
+        let stored = append_candidates(&mut transaction, batch, &issuer.ticker, candidates).await?;
+        record_batch(&mut transaction, batch, Some(claim.run_id), candidates.len()).await?;
+        transaction.commit().await?;
+        Ok(stored)
+    }
+}
+
+fn unread(filing: &Filing) -> Candidate {
+    Candidate {
+        cik: filing.cik,
+        accession: filing.accession.clone(),
+        is_about_debt: filing.items.iter().any(|item| item == "2.03"),
+        sentence: None,
+        amount_usd: None,
+    }
+}
