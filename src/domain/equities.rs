@@ -35,6 +35,31 @@ pub fn split_adjusted_volume(traded_shares: f64, day: Day, splits: &[Split], as_
     traded_shares * shares_for_each(splits, day, as_of)
 }
 
+/// Closes of one issuer's share as they were traded, in time order, with its splits.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Closes {
+    /// Day and USD.
+    pub sessions: Vec<(Day, f64)>,
+    pub splits: Vec<Split>,
+}
+
+impl Closes {
+    /// The closes in USD, in shares of a day: those for which terms of that day were written.
+    #[must_use]
+    pub fn in_shares_of(&self, day: Day) -> impl DoubleEndedIterator<Item = f64> {
+        self.sessions.iter().map(move |&(session, traded)| {
+            // One of the two is 1: splits lie between the day and the session, or the session and the day.
+            traded * shares_for_each(&self.splits, day, session) / shares_for_each(&self.splits, session, day)
+        })
+    }
+
+    /// Shares of `as_of` for each share of `day`.
+    #[must_use]
+    pub fn shares_for_each(&self, day: Day, as_of: Day) -> f64 {
+        shares_for_each(&self.splits, day, as_of)
+    }
+}
+
 /// From this price on, closes are taken to be whole cents.
 const WHOLE_CENTS_FROM_USD: f64 = 100.0;
 
@@ -98,5 +123,15 @@ mod tests {
         // 1,234,567 old shares are 123,456.7 new ones, shown as 123,457, and then 493,828.
         let restored = as_traded_volume(493_828.0, day("2023-05-31"), &splits(), today);
         assert!((restored - 1_234_567.0).abs() <= 5.0, "{restored}");
+    }
+    #[test]
+    fn closes_are_told_in_the_shares_of_any_day() {
+        let sessions = vec![(day("2022-01-03"), 5.0), (day("2024-01-03"), 60.0), (day("2026-01-05"), 16.0)];
+        let closes = Closes { sessions, splits: splits().to_vec() };
+        let told = |on: &str| closes.in_shares_of(day(on)).collect::<Vec<_>>();
+        // Terms of 2022: a share of 2024 is ten of them, one of 2026 two and a half.
+        assert_eq!(told("2022-06-01"), [5.0, 6.0, 6.4]);
+        assert_eq!(told("2024-06-01"), [50.0, 60.0, 64.0]);
+        assert_eq!(told("2026-06-01"), [12.5, 15.0, 16.0]);
     }
 }

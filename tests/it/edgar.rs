@@ -9,6 +9,7 @@ use miner_signals::domain::credit::figure::{Figure, Item, Origin};
 use miner_signals::domain::filing::Filing;
 use miner_signals::domain::observation::Moment;
 use miner_signals::domain::time::{Day, Span, Timestamp};
+use miner_signals::simulated::credit;
 use miner_signals::simulated::issuers::{Document, ISSUERS, Issuer, documents};
 use miner_signals::simulated::upstreams::EDGAR;
 use miner_signals::simulated::{Misbehaviour, Upstreams};
@@ -24,7 +25,7 @@ use miner_signals::worker::facts::load_facts;
 use miner_signals::worker::poll::Deps;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::TestDatabase;
+use crate::harness::{Api, TestDatabase};
 use crate::reference::reference;
 use crate::upstream::world;
 
@@ -252,7 +253,11 @@ async fn an_agreement_becomes_a_candidate_that_is_known_with_its_filing() {
     assert_eq!(reading.stored_rows().await, 0);
     assert_eq!(reading.upstreams.requests(EDGAR) - before, 6);
 
-    let api = database.api_at(filing.accepted_at.plus(EVERY)).await;
+    load_facts(&mut database.pool.acquire().await.unwrap(), &credit::facts(world().first_day(), world().anchor))
+        .await
+        .unwrap();
+    let api = Api::new(database.pool.clone(), reading.deps.clock.clone());
+    api.refresh().await;
     let diff = api.json("/v1/miners/diff?ticker=ASHEN").await;
     let candidates: Vec<_> = diff["data"].as_array().unwrap().iter().filter(|row| row["kind"] == "candidate").collect();
     assert_eq!(candidates.len(), 1);

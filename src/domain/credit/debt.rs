@@ -3,6 +3,7 @@
 use super::book::{CreditView, Known};
 use super::row::{Amortisation, DebtOption, Instrument, Outstanding};
 use super::word::{Cause, Condition, InstrumentKind, InstrumentStatus, InterestPaid, OptionKind};
+use crate::domain::equities::Closes;
 use crate::domain::facts::RoughDate;
 use crate::domain::indicators::credit::{moneyness, would_put};
 use crate::domain::time::{Day, Timestamp};
@@ -141,13 +142,33 @@ const fn is_line(kind: InstrumentKind) -> bool {
 }
 
 impl<'b> Position<'b> {
-    /// The puts of holders after a day, by date, judged by share closes in time order up to it.
+    /// The day for whose shares the terms of conversion are written: that of their publication. Splits after it are
+    /// applied to them.
     #[must_use]
-    pub fn puts(&self, day: Day, closes: &[f64]) -> Vec<Put<'b>> {
+    pub fn terms_on(&self) -> Day {
+        self.instrument.row.published_at().day()
+    }
+
+    /// Shares of `day` for each 1,000 USD; `None` without a rate.
+    #[must_use]
+    pub fn conversion_rate(&self, day: Day, closes: &Closes) -> Option<f64> {
+        let terms = self.instrument.entry.conversion?;
+        Some(terms.rate_per_1000 * closes.shares_for_each(self.terms_on(), day))
+    }
+
+    /// Parity over par, less 1, at the last close; `None` without a rate or a close.
+    #[must_use]
+    pub fn moneyness(&self, closes: &Closes) -> Option<f64> {
+        let terms = self.instrument.entry.conversion?;
+        Some(moneyness(terms.rate_per_1000, closes.in_shares_of(self.terms_on()).next_back()?))
+    }
+
+    /// The puts of holders after a day, by date, judged by share closes up to it.
+    #[must_use]
+    pub fn puts(&self, day: Day, closes: &Closes) -> Vec<Put<'b>> {
         let conversion = self.instrument.entry.conversion;
-        let wanted = conversion.and_then(|terms| would_put(terms.rate_per_1000, closes.iter().copied()));
-        let below =
-            conversion.and_then(|terms| closes.last().map(|&close| moneyness(terms.rate_per_1000, close) < 0.0));
+        let wanted = conversion.and_then(|terms| would_put(terms.rate_per_1000, closes.in_shares_of(self.terms_on())));
+        let below = self.moneyness(closes).map(|money| money < 0.0);
         let ahead = self.options.iter().filter(|known| known.entry.kind == OptionKind::Put && known.entry.on.day > day);
         ahead
             .map(|&option| {
@@ -163,7 +184,7 @@ impl<'b> Position<'b> {
     /// What is due after `day`, by date: amortisation as its own maturities, the rest at the put that counts
     /// or at maturity. A maturity that has passed without an end stays due. Calls of the issuer shorten nothing.
     #[must_use]
-    pub fn dues(&self, day: Day, kind: LadderKind, closes: &[f64]) -> Vec<Due> {
+    pub fn dues(&self, day: Day, kind: LadderKind, closes: &Closes) -> Vec<Due> {
         let Some(principal) = self.principal_usd else { return Vec::new() };
         let terms = self.instrument.entry;
         let puts = self.puts(day, closes);
@@ -264,6 +285,7 @@ mod tests {
     use super::*;
     use crate::domain::credit::book::CreditBook;
     use crate::domain::credit::row::{CreditRow, Table};
+    use crate::domain::equities::Split;
     use crate::domain::facts::FactVersion;
     use crate::domain::indicators::credit::{weighted_mean, years_between};
     use crate::domain::observation::Moment;
@@ -327,6 +349,28 @@ mod tests {
         Moment { at: day("2026-01-01").start(), batch: 1 }
     }
 
+    /// Closes of days in a row.
+    fn traded(closes: &[f64]) -> Closes {
+        let sessions = (0..).zip(closes).map(|(number, &close)| (day("2024-12-01").plus(number), close)).collect();
+        Closes { sessions, splits: Vec::new() }
+    }
+
+    #[test]
+    fn a_split_changes_the_terms_and_not_what_a_holder_does() {
+        let mut book = CreditBook::default();
+        note(&mut book, "a-0-2032", "1000000", "0", "2032-08-01", &[("conversion_rate_per_1000", "50")]);
+        put(&mut book, "a-0-2032", "2030-01-04", None);
+        let view = book.view(now());
+        let owed = positions(&view, day("2025-01-01"));
+        let mut closes = traded(&[25.0, 6.25]);
+        let used = |closes: &Closes| owed[0].puts(day("2025-01-01"), closes)[0].would_be_used;
+        assert_eq!((used(&closes), owed[0].moneyness(&closes)), (Some(true), Some(-0.6875)));
+        // The second session is the first of four new shares for one.
+        closes.splits.push(Split { day: day("2024-12-02"), ratio: 4.0 });
+        assert_eq!((used(&closes), owed[0].moneyness(&closes)), (Some(false), Some(0.25)));
+        assert_eq!(owed[0].conversion_rate(day("2025-01-01"), &closes), Some(200.0));
+    }
+
     /// The handbook of indicators: 400m 3.0 % 2029-06-15 with a put on 2027-06-15, 100m 9.5 % 2026-03-31.
     fn handbook() -> CreditBook {
         let mut book = CreditBook::default();
@@ -343,6 +387,7 @@ mod tests {
         let as_of = day("2025-01-01");
         let owed = positions(&view, as_of);
         let years = |kind, closes: &[f64]| {
+            let closes = &traded(closes);
             let dues: Vec<Due> = owed.iter().flat_map(|owed| owed.dues(as_of, kind, closes)).collect();
             let parts = dues.iter().map(|due| (due.amount_usd as f64, years_between(due.on.unwrap().day.since(as_of))));
             (weighted_mean(parts).unwrap() * 1_000.0).round() / 1_000.0
@@ -366,11 +411,11 @@ mod tests {
         put(&mut book, "a-0-2032", "2030-01-04", Some("price_below_conversion"));
         let view = book.view(now());
         let owed = positions(&view, day("2025-01-01"));
-        let used = |closes: &[f64]| owed[0].puts(day("2025-01-01"), closes)[0].would_be_used;
+        let used = |closes: &[f64]| owed[0].puts(day("2025-01-01"), &traded(closes))[0].would_be_used;
         assert_eq!(used(&[19.0]), Some(true));
         // 20.5 is inside the band, where a plain put would go on counting; but its condition is gone.
         assert_eq!(used(&[19.0, 20.5]), Some(false));
-        assert!(owed[0].puts(day("2031-01-01"), &[]).is_empty(), "a day that has passed");
+        assert!(owed[0].puts(day("2031-01-01"), &traded(&[])).is_empty(), "a day that has passed");
     }
 
     #[test]
@@ -384,7 +429,11 @@ mod tests {
         let view = book.view(now());
         let amounts = |as_of: &str| {
             let owed = positions(&view, day(as_of));
-            owed[0].dues(day(as_of), LadderKind::Stated, &[]).iter().map(|due| due.amount_usd).collect::<Vec<_>>()
+            owed[0]
+                .dues(day(as_of), LadderKind::Stated, &traded(&[]))
+                .iter()
+                .map(|due| due.amount_usd)
+                .collect::<Vec<_>>()
         };
         assert_eq!(amounts("2025-01-01"), [100, 300, 600]);
         assert_eq!(amounts("2025-12-31"), [300, 600]);

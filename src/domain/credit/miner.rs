@@ -7,9 +7,10 @@ use super::measure::{Evidence, Gathering, Measured, Priced, evidence_of_row};
 use super::periods::trailing_year;
 use super::revenue::Mix;
 use super::word::{Purpose, Recourse};
+use crate::domain::equities::Closes;
 use crate::domain::indicators::credit::{
     Burn, Coverage, Earnings, Leverage, Operations, Runway, StressInputs, StressParts, conversion_shares, cushion,
-    liquidity_usd, moneyness, net_debt_after_btc_usd, price_at_ltv_usd, weighted_mean, years_between,
+    liquidity_usd, net_debt_after_btc_usd, price_at_ltv_usd, weighted_mean, years_between,
 };
 use crate::domain::indicators::mining_cost::{gross_margin, hashcost_usd_per_ph_day};
 use crate::domain::observation::Moment;
@@ -44,8 +45,8 @@ pub struct Material<'a> {
     /// Realised hashprice, USD per PH/s and day.
     pub hashprice: Option<&'a Priced>,
     pub btc_price: Option<&'a Priced>,
-    /// Closes of the issuer's share up to the day, in time order, adjusted for splits.
-    pub closes: &'a [f64],
+    /// Closes of the issuer's share up to the day.
+    pub closes: &'a Closes,
     pub scenario: Scenario,
 }
 
@@ -575,7 +576,10 @@ impl<'a> Miner<'a> {
     #[must_use]
     pub fn convert_overhang(&self) -> (Measured, Option<f64>) {
         let mut gathering = self.gather();
-        let shares = gathering.figure(Item::SharesOutstanding.name(), self.newest(Item::SharesOutstanding));
+        let stated = self.newest(Item::SharesOutstanding);
+        let since_split =
+            stated.map_or(1.0, |figure| self.material.closes.shares_for_each(figure.end, self.material.day));
+        let shares = gathering.figure(Item::SharesOutstanding.name(), stated).map(|shares| shares * since_split);
         let (mut all, mut out_of_the_money) = (0.0, 0.0);
         for position in &self.positions {
             let terms = position.instrument.entry;
@@ -583,15 +587,15 @@ impl<'a> Miner<'a> {
                 continue;
             }
             push_position(&mut gathering, position);
-            let Some((principal, conversion)) = position.principal_usd.zip(terms.conversion) else {
+            let rate = position.conversion_rate(self.material.day, self.material.closes);
+            let Some((principal, rate)) = position.principal_usd.zip(rate) else {
                 gathering.flag(format!("unknown_conversion:{}", terms.instrument_id));
                 continue;
             };
-            let into = conversion_shares(principal as f64, conversion.rate_per_1000);
+            let into = conversion_shares(principal as f64, rate);
             all += into;
-            let close = self.material.closes.last();
             // Without a share price a note counts as what it is worse for: one that must be repaid.
-            if close.is_none_or(|&close| moneyness(conversion.rate_per_1000, close) < 0.0) {
+            if position.moneyness(self.material.closes).is_none_or(|money| money < 0.0) {
                 out_of_the_money += into;
             }
         }

@@ -65,7 +65,8 @@ pub struct ConvertRow {
     /// The next day on which holders may sell back.
     #[schema(inline)]
     pub next_put_date: Option<Date>,
-    /// Shares for each 1,000 USD.
+    /// Shares for each 1,000 USD, like every price of a share in the shares of the view's day: splits since the terms
+    /// were published are applied.
     pub conversion_rate_per_1000: Option<f64>,
     pub conversion_price_usd: Option<f64>,
     /// The last close that is known.
@@ -221,11 +222,14 @@ fn converts(question: &Question) -> Result<Content, Problem> {
 fn convert_row(desk: &Desk<'_>, position: &Position<'_>) -> ConvertRow {
     let terms = position.instrument.entry;
     let closes = desk.closes(&terms.ticker);
-    let close = closes.last().copied().filter(|_| desk.has_market(&terms.ticker));
-    let rate = terms.conversion.map(|conversion| conversion.rate_per_1000);
+    let close = closes.in_shares_of(desk.day).next_back().filter(|_| desk.has_market(&terms.ticker));
+    let rate = position.conversion_rate(desk.day, closes);
+    let since_terms = closes.shares_for_each(position.terms_on(), desk.day);
     let shares = rate.zip(position.principal_usd).map(|(rate, usd)| conversion_shares(usd as f64, rate));
     let outstanding = desk.figures.newest(&terms.ticker, Item::SharesOutstanding, desk.view.moment, desk.day);
-    let outstanding = outstanding.map(|figure| figure.value).filter(|shares| *shares > 0.0);
+    let outstanding = outstanding
+        .map(|figure| figure.value * closes.shares_for_each(figure.end, desk.day))
+        .filter(|shares| *shares > 0.0);
     let volume = desk.mean_volume(&terms.ticker);
     let over = |whole: Option<f64>| shares.zip(whole).map(|(shares, whole)| shown(shares / whole));
     ConvertRow {
@@ -238,14 +242,14 @@ fn convert_row(desk: &Desk<'_>, position: &Position<'_>) -> ConvertRow {
         maturity_date: terms.maturity.map(|maturity| Date(maturity.day)),
         next_put_date: position.puts(desk.day, closes).first().map(|put| Date(put.option.entry.on.day)),
         conversion_rate_per_1000: rate.map(shown),
-        conversion_price_usd: terms.conversion.map(|conversion| shown(conversion.price_usd)),
+        conversion_price_usd: terms.conversion.map(|conversion| shown(conversion.price_usd / since_terms)),
         share_price_usd: close,
         moneyness: rate.zip(close).map(|(rate, close)| shown(moneyness(rate, close))),
         parity: rate.zip(close).map(|(rate, close)| shown(parity_usd(rate, close))),
         shares: shares.map(shown),
         overhang: over(outstanding),
         days_of_volume: over(volume),
-        capped_call_usd: terms.conversion.and_then(|conversion| conversion.capped_call_usd),
+        capped_call_usd: terms.conversion.and_then(|conversion| Some(shown(conversion.capped_call_usd? / since_terms))),
         settlement: terms.conversion.and_then(|conversion| Some(conversion.settlement?.name())),
         reason: match (rate, close) {
             (None, _) => Some("no_conversion_rate"),

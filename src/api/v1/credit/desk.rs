@@ -1,6 +1,6 @@
 //! What every answer about credit is made of: the tables and figures of a view, with the market of its day.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::shapes::Meta;
 use crate::api::answer::Question;
@@ -13,6 +13,7 @@ use crate::domain::credit::book::{CreditView, valid_until};
 use crate::domain::credit::figure::Figures;
 use crate::domain::credit::measure::Priced;
 use crate::domain::credit::miner::{Material, Miner, Scenario};
+use crate::domain::equities::{Closes, Split, split_adjusted_volume};
 use crate::domain::filing::candidate::KnownCandidate;
 use crate::domain::observation::Resolution;
 use crate::domain::time::{Day, Timestamp};
@@ -29,8 +30,10 @@ pub(in crate::api) struct Desk<'v> {
     pub day: Day,
     hashprice: Option<Priced>,
     btc_price: Option<Priced>,
-    /// Closes of shares by ticker, in time order.
-    closes: HashMap<String, Vec<f64>>,
+    /// Closes of shares by ticker.
+    closes: BTreeMap<String, Closes>,
+    /// Of those of whom none is known.
+    no_closes: Closes,
     market_freshness: Freshness,
 }
 
@@ -48,11 +51,7 @@ impl<'v> Desk<'v> {
         };
         let (hashprice, btc_price) = (newest("hashprice_usd_per_ph_day")?, newest("price_usd")?);
         let credit = facts.credit().view(view.moment);
-        let closes = credit
-            .tickers()
-            .into_iter()
-            .map(|ticker| (ticker.to_owned(), values_of(view, "equity_close_usd", ticker)))
-            .collect();
+        let closes = credit.tickers().into_iter().map(|ticker| (ticker.to_owned(), closes_of(view, ticker))).collect();
         Ok(Self {
             view,
             figures: &view.snapshot.stored.figures,
@@ -61,6 +60,7 @@ impl<'v> Desk<'v> {
             hashprice: priced(&hashprice),
             btc_price: priced(&btc_price),
             closes,
+            no_closes: Closes::default(),
             credit,
         })
     }
@@ -88,16 +88,19 @@ impl<'v> Desk<'v> {
         found.map(|known| known.entry.instrument_id.as_str())
     }
 
-    /// Closes of an issuer's share, in time order.
-    pub fn closes(&'v self, ticker: &str) -> &'v [f64] {
-        self.closes.get(ticker).map_or(&[], Vec::as_slice)
+    /// Closes of an issuer's share.
+    pub fn closes(&'v self, ticker: &str) -> &'v Closes {
+        self.closes.get(ticker).unwrap_or(&self.no_closes)
     }
 
-    /// Mean volume of the last 20 sessions, in shares; `None` with fewer.
+    /// Mean volume of the last 20 sessions, in shares of the view's day; `None` with fewer.
     pub fn mean_volume(&self, ticker: &str) -> Option<f64> {
         let volumes = values_of(self.view, "equity_volume_shares", ticker);
         let last = volumes.len().checked_sub(VOLUME_SESSIONS)?;
-        let mean = volumes[last..].iter().sum::<f64>() / VOLUME_SESSIONS as f64;
+        let splits = &self.closes(ticker).splits;
+        let in_todays =
+            volumes[last..].iter().map(|&(day, volume)| split_adjusted_volume(volume, day, splits, self.day));
+        let mean = in_todays.sum::<f64>() / VOLUME_SESSIONS as f64;
         (mean > 0.0).then_some(mean)
     }
 
@@ -182,10 +185,16 @@ fn priced(newest: &Newest) -> Option<Priced> {
     Some(Priced { value: row.value?, observed_on: row.start.day(), known_at: row.known_at, source: row.source.clone() })
 }
 
-/// The values of a share's daily series, in time order; none where there is no such series.
-fn values_of(view: &View, slug: &str, ticker: &str) -> Vec<f64> {
+fn closes_of(view: &View, ticker: &str) -> Closes {
+    let splits = values_of(view, "equity_split_ratio", ticker);
+    let splits = splits.into_iter().map(|(day, ratio)| Split { day, ratio }).collect();
+    Closes { sessions: values_of(view, "equity_close_usd", ticker), splits }
+}
+
+/// Days and values of a share's daily series, in time order; none where there is no such series.
+fn values_of(view: &View, slug: &str, ticker: &str) -> Vec<(Day, f64)> {
     let Some(metric) = find_metric(slug) else { return Vec::new() };
     let wanted = Wanted { metric, subject: ticker, source: None, resolution: Resolution::Day };
     let material = SeriesMaterial::gather(view, wanted);
-    material.series().latest_rows().into_iter().filter_map(|row| row.value).collect()
+    material.series().latest_rows().into_iter().filter_map(|row| Some((row.start.day(), row.value?))).collect()
 }

@@ -23,6 +23,7 @@ use crate::domain::credit::measure::{Evidence, Measured, evidence_of};
 use crate::domain::credit::miner::{Miner, Scenario, WALL_MONTHS};
 use crate::domain::credit::periods::quarters;
 use crate::domain::credit::revenue::{Mix, QuarterMix};
+use crate::domain::equities::Closes;
 use crate::domain::indicators::credit::{UNALLOCATED_SHARE_HIGH, stress_band};
 use crate::domain::time::Day;
 
@@ -689,7 +690,7 @@ fn instrument_row(
     known: crate::domain::credit::book::Known<'_, crate::domain::credit::row::Instrument>,
     owed: Option<&Position<'_>>,
     day: Day,
-    closes: &[f64],
+    closes: &Closes,
 ) -> InstrumentRow {
     let terms = known.entry;
     InstrumentRow {
