@@ -11,7 +11,7 @@ create table candidate_event (
     constraint candidate_event_pkey primary key (cik, accession),
     constraint candidate_event_filing foreign key (cik, accession) references filing,
     constraint candidate_event_sentence check (sentence <> ''),
-    constraint candidate_event_amount check (amount_usd > 0 and sentence is not null)
+    constraint candidate_event_amount check (amount_usd is null or (amount_usd > 0 and sentence is not null))
 );
 comment on table candidate_event is 'Filings of form 8-K under item 1.01 or 2.03, each with the sentence that says most about debt; rows are added and never changed or removed. Known with the filing.';
 comment on column candidate_event.cik is 'Number of the filer at the SEC.';

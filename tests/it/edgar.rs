@@ -9,23 +9,20 @@ use miner_signals::domain::credit::figure::{Figure, Item, Origin};
 use miner_signals::domain::filing::Filing;
 use miner_signals::domain::observation::Moment;
 use miner_signals::domain::time::{Day, Span, Timestamp};
-use miner_signals::simulated::credit;
 use miner_signals::simulated::issuers::{Document, ISSUERS, Issuer, documents};
 use miner_signals::simulated::upstreams::EDGAR;
 use miner_signals::simulated::{Misbehaviour, Upstreams};
 use miner_signals::sources::edgar::normalize::{ReadFigures, StampClock};
 use miner_signals::sources::edgar::wire::{self, FilingColumns, Submissions};
 use miner_signals::sources::edgar::{Edgar, normalize};
-use miner_signals::sources::facts::shipped_facts;
 use miner_signals::sources::http::{Http, Limits};
 use miner_signals::store::filing::list_filers;
 use miner_signals::store::stored::Stored;
 use miner_signals::worker::edgar::{EVERY, Followed, Issuers, PACE, Step, Watch, Watcher};
-use miner_signals::worker::facts::load_facts;
 use miner_signals::worker::poll::Deps;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Api, TestDatabase};
+use crate::harness::TestDatabase;
 use crate::reference::reference;
 use crate::upstream::world;
 
@@ -252,16 +249,32 @@ async fn an_agreement_becomes_a_candidate_that_is_known_with_its_filing() {
     let before = reading.upstreams.requests(EDGAR);
     assert_eq!(reading.stored_rows().await, 0);
     assert_eq!(reading.upstreams.requests(EDGAR) - before, 6);
+}
 
-    load_facts(&mut database.pool.acquire().await.unwrap(), &credit::facts(world().first_day(), world().anchor))
-        .await
-        .unwrap();
-    let api = Api::new(database.pool.clone(), reading.deps.clock.clone());
-    api.refresh().await;
-    let diff = api.json("/v1/miners/diff?ticker=ASHEN").await;
-    let candidates: Vec<_> = diff["data"].as_array().unwrap().iter().filter(|row| row["kind"] == "candidate").collect();
-    assert_eq!(candidates.len(), 1);
-    assert_eq!((candidates[0]["to"].as_str(), candidates[0]["from"].is_null()), (Some(said), true));
+#[tokio::test]
+async fn the_comparison_of_two_moments_quotes_new_agreements() {
+    let database = TestDatabase::new().await;
+    sqlx::raw_sql(
+        "insert into filing values (1507605, '0001507605-26-000099', 'MARA', '8-K', '2026-11-19',
+             '2026-11-19T21:10:00Z', null, '{2.03}', 'a.htm', '2026-11-19T21:10:00Z', 1);
+         insert into candidate_event values (1507605, '0001507605-26-000099', 'MARA', true, 'It borrowed.', null, 1)",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    let api = database.api().await;
+    let quoted = async |from: &str, to: &str| {
+        let diff = api.json(&format!("/v1/miners/diff?ticker=MARA&from={from}&to={to}")).await;
+        let rows = diff["data"].as_array().unwrap().iter().filter(|row| row["kind"] == "candidate");
+        rows.map(|row| format!("{} {}", row["to"].as_str().unwrap(), row["source"].as_str().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let (before, at) = ("2026-11-19T21:09:59Z", "2026-11-19T21:10:00Z");
+    let document = "https://www.sec.gov/Archives/edgar/data/1507605/000150760526000099/a.htm";
+    assert_eq!(quoted(before, at).await, [format!("It borrowed. {document}")]);
+    assert_eq!((quoted("2026-11-01", before).await.len(), quoted(at, "2026-11-20").await.len()), (0, 0));
+    let page = api.get("/miners/MARA").await.text().to_owned();
+    assert!(page.contains("It borrowed.") && page.contains("candidate: not in the table"), "{page}");
 }
 
 #[tokio::test]
@@ -289,8 +302,6 @@ async fn a_document_that_is_not_there_leaves_a_candidate_to_look_at() {
 async fn the_table_of_issuers_says_whose_filings_are_read() {
     let database = TestDatabase::new().await;
     let mut connection = database.pool.acquire().await.unwrap();
-    assert_eq!(list_filers(&mut connection).await.unwrap(), []);
-    load_facts(&mut connection, &shipped_facts()).await.unwrap();
     let filers = list_filers(&mut connection).await.unwrap();
     let cik = |ticker: &str| filers.iter().find(|(named, _)| named == ticker).map(|(_, cik)| *cik);
     // The first row of Galaxy has no number, its newest has.
