@@ -74,7 +74,7 @@ impl Default for Addresses {
             cryptoquant: constant("https://api.cryptoquant.com/v1"),
             glassnode: constant("https://api.glassnode.com"),
             yahoo: constant("https://query1.finance.yahoo.com"),
-            tickers: yahoo::TICKERS.map(str::to_owned).to_vec(),
+            tickers: yahoo::listed_tickers(&facts::shipped_facts()),
         }
     }
 }

@@ -362,3 +362,61 @@ async fn every_convert_with_a_stated_rate_has_the_price_of_that_rate() {
     // 67.2767 shares for 1,000 USD, 594.4m outstanding.
     close(&riot["shares"], 594_400_000.0 / 1_000.0 * 67.2767);
 }
+
+#[tokio::test]
+async fn a_split_is_applied_to_terms_that_are_older_than_it() {
+    let database = TestDatabase::new().await;
+    load(&database, &two_miners()).await;
+    // 50 shares for 1,000 USD of 2024. One new share for ten old ones on 2026-02-26: 500 USD are 50 of an old one.
+    let shares = [("2026-02-25", "equity_close_usd", 25.0), ("2026-02-26", "equity_split_ratio", 0.1)];
+    let closes = [("2026-02-26", "equity_close_usd", 500.0), ("2026-02-27", "equity_close_usd", 160.0)];
+    let mut arrivals: Vec<_> =
+        shares.iter().chain(&closes).map(|&(day, metric, number)| value(metric, "yahoo", day, number, None)).collect();
+    for arrival in &mut arrivals {
+        "ZZA".clone_into(&mut arrival.key.subject);
+    }
+    database.append(&arrivals).await;
+    let api = database.api().await;
+    let convert =
+        async |as_of: &str| api.json(&format!("/v1/debt/converts?ticker=ZZA&as_of={as_of}")).await["data"][0].clone();
+    let rational = async |as_of: &str, period: &str| {
+        let rows = api.json(&format!("/v1/debt/wall?ticker=ZZA&ladder=rational&as_of={as_of}")).await;
+        assert_eq!(rows["data"][0]["period"], json!(period), "{rows}");
+    };
+    // 50 * 25 / 1,000 - 1, then 5 * 500 / 1,000 - 1, then 5 * 160 / 1,000 - 1.
+    let expected = [
+        ("2026-02-26T12:00:00Z", 50.0, 0.25, 5e6),
+        ("2026-02-27T12:00:00Z", 5.0, 1.5, 5e5),
+        ("2026-03-01", 5.0, -0.2, 5e5),
+    ];
+    for (as_of, rate, money, into) in expected {
+        let row = convert(as_of).await;
+        close(&row["conversion_rate_per_1000"], rate);
+        close(&row["conversion_price_usd"], 1_000.0 / rate);
+        close(&row["moneyness"], money);
+        close(&row["shares"], into);
+    }
+    rational("2026-02-27T12:00:00Z", "2030Q2").await;
+    rational("2026-03-01", "2027Q2").await;
+    // 50m shares stated for 2025-12-31 are 5m new ones.
+    close(&convert("2026-03-01").await["overhang"], 0.1);
+    close(&miner(&api, "as_of=2026-03-01", "ZZA").await["convert_overhang"], 0.1);
+}
+
+#[tokio::test]
+async fn what_is_unknown_is_a_question_mark_on_the_pages_and_never_nothing() {
+    let database = TestDatabase::new().await;
+    let api = database.api().await;
+    // Its only loan has no amount, and is due in April 2028.
+    let row = miner(&api, "as_of=2026-11-01", "CANG").await;
+    assert_eq!(
+        (&row["maturities_24m_usd"], &row["reasons"]["maturities_24m_usd"]),
+        (&Value::Null, &json!("no_outstanding:cang-hashrate-loan"))
+    );
+    let comparison = api.get("/miners").await.text();
+    assert!(comparison.contains("<abbr title=\"no_outstanding:cang-hashrate-loan\">?</abbr>"), "{comparison}");
+    let page = api.get("/miners/MARA").await.text();
+    for part in ["<summary>6 inputs</summary>", "https://www.sec.gov/", "/v1/calendar?ticker=MARA"] {
+        assert!(page.contains(part), "{part}");
+    }
+}

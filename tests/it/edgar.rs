@@ -273,7 +273,7 @@ async fn the_comparison_of_two_moments_quotes_new_agreements() {
     let document = "https://www.sec.gov/Archives/edgar/data/1507605/000150760526000099/a.htm";
     assert_eq!(quoted(before, at).await, [format!("It borrowed. {document}")]);
     assert_eq!((quoted("2026-11-01", before).await.len(), quoted(at, "2026-11-20").await.len()), (0, 0));
-    let page = api.get("/miners/MARA").await.text().to_owned();
+    let page = api.get("/miners/MARA").await.text();
     assert!(page.contains("It borrowed.") && page.contains("candidate: not in the table"), "{page}");
 }
 

@@ -74,7 +74,8 @@ struct Head {
 
 struct TableRow {
     ticker: String,
-    cells: Vec<String>,
+    /// Value, or why there is none: one of the two is empty.
+    cells: Vec<(String, String)>,
 }
 
 #[derive(Template)]
@@ -105,6 +106,8 @@ struct CandidateRow {
 struct MeasureRow {
     name: &'static str,
     value: String,
+    /// Whether the value is why there is none.
+    is_reason: bool,
     observed_on: String,
     known_at: String,
     /// Label and address; the address is empty where there is no text.
@@ -241,8 +244,10 @@ fn heads(choice: &Choice) -> Vec<Head> {
 }
 
 fn table_row(row: &MinerRow) -> TableRow {
-    let cell =
-        |(field, _, unit): &(&str, &str, &str)| cell_value(row, field).map_or_else(String::new, |v| say(v, unit));
+    let cell = |(field, _, unit): &(&str, &str, &str)| match cell_value(row, field) {
+        Some(value) => (say(value, unit), String::new()),
+        None => (String::new(), row.reasons.get(field).cloned().unwrap_or_else(|| "nobody reports it".to_owned())),
+    };
     TableRow { ticker: row.ticker.clone(), cells: COLUMNS.iter().map(cell).collect() }
 }
 
@@ -263,10 +268,12 @@ fn cell_value(row: &MinerRow, field: &str) -> Option<f64> {
     }
 }
 
-/// A value for people: dollars in millions, shares in percent.
+/// A value for people: dollars in millions and billions, shares in percent.
 fn say(value: f64, unit: &str) -> String {
     match unit {
-        "USD" | "USD/year" if value == 0.0 || value.abs() >= 1e5 => format!("{:.1}m", value / 1e6),
+        "USD" | "USD/year" if value == 0.0 => "0".to_owned(),
+        "USD" | "USD/year" if value.abs() >= 1e9 => format!("{:.2}bn", value / 1e9),
+        "USD" | "USD/year" if value.abs() >= 1e6 => format!("{:.1}m", value / 1e6),
         "share" | "ratio" => format!("{:.1} %", value * 100.0),
         "x" | "months" | "years" | "score" | "percent" => format!("{value:.2}"),
         _ => say_value(value, unit),
@@ -402,6 +409,7 @@ fn measure_row(name: &'static str, measured: &Measured) -> MeasureRow {
             (Some(value), _) => say(*value, measured.unit),
             (None, reason) => reason.clone().unwrap_or_default(),
         },
+        is_reason: measured.value.is_none(),
         observed_on: measured.observed_on().map_or_else(String::new, |day| day.to_string()),
         known_at: measured.known_at().map_or_else(String::new, |at| at.day().to_string()),
         links: links.collect(),

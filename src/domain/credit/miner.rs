@@ -222,16 +222,20 @@ impl<'a> Miner<'a> {
         self.positions.iter().flat_map(|p| p.dues(self.material.day, kind, self.material.closes)).collect()
     }
 
-    /// What is due within so many months, puts included that a holder would use; what is past due counts.
+    /// What is due within so many months, puts included that a holder would use; what is past due counts. A loan
+    /// of an unknown amount is flagged, and where nothing else is due the sum is unknown.
     #[must_use]
     pub fn due_within(&self, months: i32) -> Measured {
         let mut gathering = self.gather();
         let until = self.material.day.plus_months(months);
-        let mut sum = 0;
+        let (mut sum, mut unknown) = (0, None);
         for position in &self.positions {
-            let name = &position.instrument.entry.instrument_id;
+            let terms = position.instrument.entry;
+            let name = &terms.instrument_id;
             if position.principal_usd.is_none() {
                 gathering.flag(format!("unknown_amount:{name}"));
+                let may_be_due = terms.maturity.is_none_or(|maturity| maturity.day <= until);
+                unknown = unknown.or(may_be_due.then_some(name));
             }
             for due in position.dues(self.material.day, LadderKind::Rational, self.material.closes) {
                 match due.on {
@@ -250,6 +254,10 @@ impl<'a> Miner<'a> {
         }
         if self.positions.is_empty() && self.material.credit.instruments_of(self.ticker).next().is_none() {
             gathering.lack("instruments");
+            return gathering.finish("USD", None);
+        }
+        if let (0, Some(name)) = (sum, unknown) {
+            gathering.lack(&format!("outstanding:{name}"));
             return gathering.finish("USD", None);
         }
         gathering.finish("USD", Some(sum as f64))

@@ -40,6 +40,8 @@ pub enum StampClock {
     NewYork,
 }
 
+/// Accession numbers begin so that the SEC itself gave out.
+const OF_THE_SEC: &str = "99999999";
 /// EDGAR accepts filings from 06:00 to 22:00 in New York.
 const OPENS: Span = Span::HOUR.times(6);
 const CLOSES: Span = Span::HOUR.times(22).plus(Span::MINUTE);
@@ -92,7 +94,10 @@ pub fn check_filer(told: &Text, cik: u64) -> Result<(), Unusable> {
 /// # Errors
 /// [`Unusable::BadBody`] if the columns of a page do not fit together.
 pub fn filings(cik: u64, pages: &[FilingColumns]) -> Result<ReadFilings, Unusable> {
-    let clock = StampClock::of(pages.iter().flat_map(|page| &page.acceptance_date_time).map(String::as_str));
+    let stamps = pages.iter().flat_map(|page| page.accession_number.iter().zip(&page.acceptance_date_time));
+    // What the SEC itself files, such as its letters, comes at any hour.
+    let of_filers = stamps.filter(|(accession, _)| !accession.starts_with(OF_THE_SEC));
+    let clock = StampClock::of(of_filers.map(|(_, stamp)| stamp.as_str()));
     let mut read = ReadFilings::default();
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for page in pages {

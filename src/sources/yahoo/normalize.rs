@@ -176,7 +176,7 @@ mod tests {
 
     use super::super::super::candles::tests::{at, window};
     use super::super::super::feed::{Answer, Feed};
-    use super::super::{Days, TICKERS};
+    use super::super::Days;
     use super::*;
 
     /// 2030-01-04 is a Friday; sessions open at 14:30 UTC.
@@ -228,13 +228,13 @@ mod tests {
 
     #[test]
     fn each_ticker_is_asked_once_and_to_the_end() {
-        let (feed, window) = (feed(&TICKERS), window("2030-01-01", "2030-01-20"));
+        let (feed, window) = (feed(&["MARA", "RIOT", "CLSK"]), window("2030-01-01", "2030-01-20"));
         let mut answers = Vec::new();
         while let Some(ask) = feed.ask(window, &answers).unwrap() {
             assert!(ask.takes_unknown);
             answers.push(Answer { address: ask.address, body: "{}".into() });
         }
-        assert_eq!(answers.len(), 15);
+        assert_eq!(answers.len(), 3);
         let expected = "http://yahoo.test/v8/finance/chart/RIOT?interval=1d&period1=1893456000&period2=9999999999&events=div%2Csplits";
         assert_eq!(answers[1].address.as_str(), expected);
         assert_eq!(feed.ask(Window { from: window.until, until: window.from }, &[]).unwrap(), None);
