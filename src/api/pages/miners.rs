@@ -112,7 +112,9 @@ struct MeasureRow {
     known_at: String,
     /// Label and address; the address is empty where there is no text.
     links: Vec<(String, String)>,
-    flags: String,
+    flags: Vec<String>,
+    /// Whether inputs and flags are shown on demand: there are several.
+    is_folded: bool,
 }
 
 struct DebtRow {
@@ -403,6 +405,7 @@ fn measure_row(name: &'static str, measured: &Measured) -> MeasureRow {
         let said = input.value.map_or_else(String::new, |value| format!(" {}", say(value, input.unit)));
         (format!("{}{said}", input.what), input.url.clone().unwrap_or_default())
     });
+    let links: Vec<(String, String)> = links.collect();
     MeasureRow {
         name,
         value: match (&measured.value, &measured.reason) {
@@ -412,8 +415,9 @@ fn measure_row(name: &'static str, measured: &Measured) -> MeasureRow {
         is_reason: measured.value.is_none(),
         observed_on: measured.observed_on().map_or_else(String::new, |day| day.to_string()),
         known_at: measured.known_at().map_or_else(String::new, |at| at.day().to_string()),
-        links: links.collect(),
-        flags: measured.flags.join(", "),
+        is_folded: links.len() + measured.flags.len() > 1,
+        links,
+        flags: measured.flags.clone(),
     }
 }
 
