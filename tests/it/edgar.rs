@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use miner_signals::clock::Clock;
 use miner_signals::domain::credit::figure::{Figure, Item, Origin};
-use miner_signals::domain::filing::Filing;
+use miner_signals::domain::filing::{Filing, StatedFigure};
 use miner_signals::domain::observation::Moment;
 use miner_signals::domain::time::{Day, Span, Timestamp};
 use miner_signals::simulated::issuers::{Document, ISSUERS, Issuer, documents};
@@ -16,7 +16,8 @@ use miner_signals::sources::edgar::normalize::{ReadFigures, StampClock};
 use miner_signals::sources::edgar::wire::{self, FilingColumns, Submissions};
 use miner_signals::sources::edgar::{Edgar, normalize};
 use miner_signals::sources::http::{Http, Limits};
-use miner_signals::store::filing::list_filers;
+use miner_signals::store::filing::{append_figures, append_filings, list_filers};
+use miner_signals::store::head::{record_batch, take_head};
 use miner_signals::store::stored::Stored;
 use miner_signals::worker::edgar::{EVERY, Followed, Issuers, PACE, Step, Watch, Watcher};
 use miner_signals::worker::poll::Deps;
@@ -307,6 +308,66 @@ async fn the_table_of_issuers_says_whose_filings_are_read() {
     // The first row of Galaxy has no number, its newest has.
     assert_eq!((cik("MARA"), cik("GLXY"), cik("QORBX")), (Some(1_507_605), Some(1_859_392), None));
     assert!(filers.len() >= 21, "{}", filers.len());
+}
+
+/// A filing of MARA that states its cash at the end of January 2026.
+async fn file_cash(database: &TestDatabase, form: &str, number: u32, accepted: &str, filed_on: &str, usd: f64) {
+    let accession: Arc<str> = format!("0001507605-26-{number:06}").into();
+    let filing = Filing {
+        cik: 1_507_605,
+        accession: Arc::clone(&accession),
+        form: form.into(),
+        filed_on: Day::parse(filed_on).unwrap(),
+        accepted_at: Some(at(accepted)),
+        report_on: None,
+        items: Vec::new(),
+        primary_document: String::new(),
+    };
+    let figure = StatedFigure {
+        cik: filing.cik,
+        accession,
+        form: form.into(),
+        filed_on: filing.filed_on,
+        item: Item::Cash,
+        concept: "us-gaap:CashAndCashEquivalentsAtCarryingValue".into(),
+        rank: 0,
+        unit: "USD".into(),
+        start: None,
+        end: Day::parse("2026-01-31").unwrap(),
+        value: usd,
+    };
+    let mut transaction = database.pool.begin().await.unwrap();
+    let batch = take_head(&mut transaction).await.unwrap();
+    append_filings(&mut transaction, batch, "MARA", &[filing]).await.unwrap();
+    append_figures(&mut transaction, batch, "MARA", &[figure]).await.unwrap();
+    record_batch(&mut transaction, batch, None, 2).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restatement_of_friday_evening_is_seen_on_tuesday_to_the_second() {
+    let database = TestDatabase::new().await;
+    // 17:30:00 in New York on Friday, 13 February 2026, and a second later; the Monday is Presidents' Day.
+    file_cash(&database, "10-Q", 901, "2026-02-13T22:30:00Z", "2026-02-13", 5e8).await;
+    file_cash(&database, "10-Q/A", 902, "2026-02-13T22:30:01Z", "2026-02-17", 4e8).await;
+    let api = database.api().await;
+    let cash = async |as_of: &str| {
+        let rows = api.json(&format!("/v1/miners/MARA/fundamentals?as_of={as_of}")).await;
+        let rows = rows["data"].as_array().unwrap().clone();
+        let of_january = |row: &&serde_json::Value| row["item"] == "cash_usd" && row["period_end"] == "2026-01-31";
+        rows.iter().find(of_january).map(|row| {
+            let flags: Vec<&str> = row["flags"].as_array().unwrap().iter().filter_map(|flag| flag.as_str()).collect();
+            (row["value"].as_f64().unwrap(), row["accession"].as_str().unwrap().to_owned(), flags.join(","))
+        })
+    };
+    let stated = Some((5e8, "0001507605-26-000901".to_owned(), String::new()));
+    let restated = Some((4e8, "0001507605-26-000902".to_owned(), "restated".to_owned()));
+    assert_eq!(cash("2026-02-13T22:29:59Z").await, None);
+    assert_eq!(cash("2026-02-13T22:30:00Z").await, stated);
+    assert_eq!(cash("2026-02-17T10:59:59Z").await, stated);
+    assert_eq!(cash("2026-02-17T11:00:00Z").await, restated);
+    let measure = api.json("/v1/miners/MARA?as_of=2026-02-17T11:00:00Z").await["data"]["cash_usd"].clone();
+    assert_eq!((measure["value"].as_f64(), measure["accession"].as_str()), (Some(4e8), Some("0001507605-26-000902")));
 }
 
 #[tokio::test]

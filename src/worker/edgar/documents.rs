@@ -28,20 +28,24 @@ impl Watcher {
         let filings = list_unread_agreements(&mut connection, issuer.cik, DOCUMENTS_A_ROUND).await?;
         drop(connection);
         let mut candidates = Vec::with_capacity(filings.len());
+        let mut ended = Ok(());
         for filing in &filings {
-            let candidate = match self.read_document(claim, filing, stop).await {
-                Ok(candidate) => candidate,
+            match self.read_document(claim, filing, stop).await {
+                Ok(candidate) => candidates.push(candidate),
                 Err(trouble) if trouble.is_of_one_issuer() => {
                     self.set_aside(claim, issuer, &trouble).await?;
-                    unread(filing)
+                    candidates.push(unread(filing));
                 }
-                Err(trouble) => return Err(trouble),
-            };
-            candidates.push(candidate);
+                Err(trouble) => {
+                    ended = Err(trouble);
+                    break;
+                }
+            }
         }
+        // What was read before the end is stored even so.
         claim.counts.read += candidates.len() as u64;
         claim.counts.stored += self.append_candidates(claim, issuer, &candidates).await?;
-        Ok(())
+        ended
     }
 
     async fn read_document(
