@@ -247,3 +247,50 @@ pub fn evidence_of_row<T>(
         url: Some(known.row.source().to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::credit::figure::Item;
+    use crate::domain::credit::periods::trailing_year;
+
+    fn day(text: &str) -> Day {
+        Day::parse(text).unwrap()
+    }
+
+    fn quarter(start: &str, end: &str) -> Figure {
+        Figure {
+            ticker: "QQQQQ".into(),
+            item: Item::Revenue,
+            start: Some(day(start)),
+            end: day(end),
+            value: 25.0,
+            known_at: day(end).end(),
+            batch: 1,
+            origin: Origin::Table { published_at: day(end).end() },
+            url: "https://example.com/10-q".into(),
+        }
+    }
+
+    #[test]
+    fn a_trailing_year_is_old_once_its_newest_quarter_is() {
+        let quarters = [
+            quarter("2025-01-01", "2025-03-31"),
+            quarter("2025-04-01", "2025-06-30"),
+            quarter("2025-07-01", "2025-09-30"),
+            quarter("2025-10-01", "2025-12-31"),
+        ];
+        let versions: Vec<&Figure> = quarters.iter().collect();
+        let flags = |on: &str| {
+            let year = trailing_year(&versions, day(on)).unwrap();
+            let mut gathering = Gathering::new(day(on), false);
+            assert!((gathering.year(&year) - 100.0).abs() < 1e-12);
+            let measured = gathering.finish("USD", Some(100.0));
+            assert_eq!(measured.evidence.len(), 4);
+            measured.flags.join(",")
+        };
+        // 120 days after the last of December, and a day more.
+        assert!(!flags("2026-04-30").contains("old:"), "{}", flags("2026-04-30"));
+        assert!(flags("2026-05-01").contains("old:revenue_usd"), "{}", flags("2026-05-01"));
+    }
+}
