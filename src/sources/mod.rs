@@ -74,7 +74,7 @@ impl Default for Addresses {
             cryptoquant: constant("https://api.cryptoquant.com/v1"),
             glassnode: constant("https://api.glassnode.com"),
             yahoo: constant("https://query1.finance.yahoo.com"),
-            tickers: yahoo::listed_tickers(&facts::shipped_facts()),
+            tickers: yahoo::listed_tickers(facts::shipped_facts()),
         }
     }
 }

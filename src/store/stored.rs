@@ -128,21 +128,9 @@ impl Stored {
         } else {
             Arc::new(self.blocks.with(new_blocks, new_events))
         };
-        let filings = if new_filings.is_empty() {
-            Arc::clone(&self.filings)
-        } else {
-            Arc::new(Filings::clone(&self.filings).with(new_filings))
-        };
-        let candidates = if new_candidates.is_empty() {
-            Arc::clone(&self.candidates)
-        } else {
-            Arc::new(Candidates::clone(&self.candidates).with(new_candidates))
-        };
-        let figures = if new_figures.is_empty() {
-            Arc::clone(&self.figures)
-        } else {
-            Arc::new(Figures::clone(&self.figures).with(new_figures))
-        };
+        let filings = grown(&self.filings, new_filings, Filings::with);
+        let candidates = grown(&self.candidates, new_candidates, Candidates::with);
+        let figures = grown(&self.figures, new_figures, Figures::with);
         let batches = self.batches.iter().copied().chain(later).collect();
         Ok(Self { mode: self.mode, head, rules, facts, figures, filings, candidates, headers, blocks, logs, batches })
     }
@@ -217,6 +205,11 @@ impl Stored {
 
 fn metric_of(logs: &[&SeriesLog]) -> &'static str {
     logs.first().map_or("", |log| log.key.metric.slug)
+}
+
+/// A part of a snapshot with new rows; shared with the snapshot before where there is none.
+fn grown<Part: Clone, Row>(part: &Arc<Part>, rows: Vec<Row>, with: impl FnOnce(Part, Vec<Row>) -> Part) -> Arc<Part> {
+    if rows.is_empty() { Arc::clone(part) } else { Arc::new(with(Part::clone(part), rows)) }
 }
 
 /// The figure that a row of the table of figures states.

@@ -74,8 +74,8 @@ struct Head {
 
 struct TableRow {
     ticker: String,
-    /// Value, or why there is none: one of the two is empty.
-    cells: Vec<(String, String)>,
+    /// Each the value, or why there is none.
+    cells: Vec<Result<String, String>>,
 }
 
 #[derive(Template)]
@@ -105,9 +105,8 @@ struct CandidateRow {
 
 struct MeasureRow {
     name: &'static str,
-    value: String,
-    /// Whether the value is why there is none.
-    is_reason: bool,
+    /// The value, or why there is none.
+    value: Result<String, String>,
     observed_on: String,
     known_at: String,
     /// Label and address; the address is empty where there is no text.
@@ -247,8 +246,8 @@ fn heads(choice: &Choice) -> Vec<Head> {
 
 fn table_row(row: &MinerRow) -> TableRow {
     let cell = |(field, _, unit): &(&str, &str, &str)| match cell_value(row, field) {
-        Some(value) => (say(value, unit), String::new()),
-        None => (String::new(), row.reasons.get(field).cloned().unwrap_or_else(|| "nobody reports it".to_owned())),
+        Some(value) => Ok(say(value, unit)),
+        None => Err(row.reasons.get(field).cloned().unwrap_or_else(|| "nobody reports it".to_owned())),
     };
     TableRow { ticker: row.ticker.clone(), cells: COLUMNS.iter().map(cell).collect() }
 }
@@ -408,11 +407,10 @@ fn measure_row(name: &'static str, measured: &Measured) -> MeasureRow {
     let links: Vec<(String, String)> = links.collect();
     MeasureRow {
         name,
-        value: match (&measured.value, &measured.reason) {
-            (Some(value), _) => say(*value, measured.unit),
-            (None, reason) => reason.clone().unwrap_or_default(),
+        value: match measured.value {
+            Some(value) => Ok(say(value, measured.unit)),
+            None => Err(measured.reason.clone().unwrap_or_default()),
         },
-        is_reason: measured.value.is_none(),
         observed_on: measured.observed_on().map_or_else(String::new, |day| day.to_string()),
         known_at: measured.known_at().map_or_else(String::new, |at| at.day().to_string()),
         is_folded: links.len() + measured.flags.len() > 1,

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
+use super::Filing;
 use crate::domain::observation::Moment;
 use crate::domain::time::Timestamp;
 
 /// The items of an 8-K that speak of agreements and obligations: entry into a material definitive agreement, and
 /// creation of a direct financial obligation.
-pub const ITEMS: [&str; 2] = ["1.01", "2.03"];
+pub const ITEMS: [&str; 2] = ["1.01", OBLIGATION];
+const OBLIGATION: &str = "2.03";
 
 /// What a document says of a new agreement.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,20 @@ pub struct Candidate {
     pub sentence: Option<String>,
     /// The first amount in it of 100,000 USD or more.
     pub amount_usd: Option<f64>,
+}
+
+impl Candidate {
+    /// That of a filing of which nothing was read but its items.
+    #[must_use]
+    pub fn unread(filing: &Filing) -> Self {
+        Self {
+            cik: filing.cik,
+            accession: Arc::clone(&filing.accession),
+            is_about_debt: filing.items.iter().any(|item| item == OBLIGATION),
+            sentence: None,
+            amount_usd: None,
+        }
+    }
 }
 
 /// A candidate that is stored.

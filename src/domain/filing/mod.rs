@@ -37,7 +37,7 @@ const LAST_TIME: Span = Span::HOUR.times(17).plus(Span::MINUTE.times(30));
 /// From this time on in New York, filings are accepted and handed out.
 const FIRST_TIME: Span = Span::HOUR.times(6);
 /// The numbers of filers that are made up. No filer has them: the SEC has come to some two million.
-const MADE_UP: std::ops::RangeInclusive<u64> = 9_900_000_001..=9_900_000_099;
+pub const MADE_UP: std::ops::RangeInclusive<u64> = 9_900_000_001..=9_900_000_099;
 
 impl Filing {
     /// When the public could know it.

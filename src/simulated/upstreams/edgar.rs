@@ -8,13 +8,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Asked, Reply};
+use crate::domain::filing::MADE_UP;
 use crate::domain::time::Span;
 use crate::simulated::issuers::{Document, ISSUERS, Issuer, NOTES_USD, documents};
 
 /// Filings on the first page.
 const RECENT: usize = 24;
-/// Numbers that are answered for.
-const MOST_ISSUERS: u64 = 99;
 /// How long figures take.
 const FIGURES_AFTER: Span = Span::MINUTE.times(4);
 
@@ -49,9 +48,9 @@ fn found(asked: &Asked<'_>) -> Option<Reply> {
     Some(Reply::json(body.to_string()).tagged())
 }
 
-/// The issuer of a number; those after the six are their like, as many as somebody wants to read at once.
+/// The issuer of a number; those after the six are their like, for who reads many at once.
 fn issuer(cik: u64) -> Option<Issuer> {
-    let place = cik.checked_sub(ISSUERS[0].cik).filter(|place| *place < MOST_ISSUERS)?;
+    let place = MADE_UP.contains(&cik).then(|| cik - MADE_UP.start())?;
     let like = ISSUERS.iter().cycle().nth(usize::try_from(place).ok()?)?;
     Some(Issuer { cik, ..*like })
 }

@@ -56,13 +56,12 @@ pub fn read(filing: &Filing, body: &[u8]) -> Result<Candidate, Unusable> {
     let lines = text_of(&page);
     let sections = sections(&lines, |item| ITEMS.contains(&item) && has_item(item));
     let best = best_sentence(&sections);
-    let is_about_debt = best.is_some_and(speaks_of_debt) || has_item("2.03");
+    let unread = Candidate::unread(filing);
     Ok(Candidate {
-        cik: filing.cik,
-        accession: filing.accession.clone(),
-        is_about_debt,
+        is_about_debt: unread.is_about_debt || best.is_some_and(speaks_of_debt),
         amount_usd: best.and_then(amount_usd),
         sentence: best.map(|sentence| cut(sentence, LONGEST_SENTENCE)),
+        ..unread
     })
 }
 

@@ -10,27 +10,19 @@ pub mod wire;
 
 pub use client::Days;
 
-use std::collections::BTreeMap;
-
-use crate::domain::credit::row::Entry;
 use crate::domain::credit::word::IssuerStatus;
-use crate::domain::facts::Fact;
+use crate::domain::facts::{Fact, FactVersion, Facts};
+use crate::domain::observation::Moment;
 use crate::domain::time::Timestamp;
 
 /// Whose shares are read: the issuers of these facts that are listed by the newest row about them.
 #[must_use]
-pub fn listed_tickers(facts: &[Fact]) -> Vec<String> {
-    let mut newest: BTreeMap<&str, (Timestamp, IssuerStatus)> = BTreeMap::new();
-    for fact in facts {
-        let Fact::Credit(row) = fact else { continue };
-        let Entry::Issuer(issuer) = row.entry() else { continue };
-        let known = newest.entry(&issuer.ticker).or_insert((row.published_at(), issuer.status));
-        if row.published_at() >= known.0 {
-            *known = (row.published_at(), issuer.status);
-        }
-    }
-    let listed = newest.into_iter().filter(|(_, (_, status))| *status == IssuerStatus::Listed);
-    listed.map(|(ticker, _)| ticker.to_owned()).collect()
+pub fn listed_tickers(facts: Vec<Fact>) -> Vec<String> {
+    let versions = facts.into_iter().map(|row| FactVersion { known_at: row.published_at(), batch: 1, row });
+    let facts = Facts::default().with(versions);
+    let view = facts.credit().view(Moment { at: Timestamp::MAX, batch: i64::MAX });
+    let listed = view.issuers().filter(|known| known.entry.status == IssuerStatus::Listed);
+    listed.map(|known| known.entry.ticker.clone()).collect()
 }
 
 #[cfg(test)]
@@ -40,7 +32,7 @@ mod tests {
 
     #[test]
     fn shares_of_who_was_taken_over_are_not_asked_for() {
-        let tickers = listed_tickers(&shipped_facts());
+        let tickers = listed_tickers(shipped_facts());
         let asked = |ticker: &str| tickers.iter().any(|listed| listed == ticker);
         assert!(asked("MARA") && asked("CANG") && tickers.len() >= 20, "{tickers:?}");
         // Listed by its row of 2024, taken over by that of 2025.

@@ -1,16 +1,13 @@
 //! Documents of 8-Ks that may tell of a new debt: asked for once each, and their sentence stored as a candidate.
 
-use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
 
+use super::read::News;
 use super::{Claim, Followed, Trouble, Watcher};
 use crate::domain::filing::Filing;
 use crate::domain::filing::candidate::Candidate;
 use crate::sources::edgar::document;
-use crate::store::StoreError;
-use crate::store::candidate::{append_candidates, list_unread_agreements};
-use crate::store::head::{record_batch, take_head};
-use crate::store::lease::hold;
+use crate::store::candidate::list_unread_agreements;
 
 /// Documents of one issuer that are asked for in a round; older ones follow in the next.
 const DOCUMENTS_A_ROUND: i64 = 20;
@@ -34,7 +31,7 @@ impl Watcher {
                 Ok(candidate) => candidates.push(candidate),
                 Err(trouble) if trouble.is_of_one_issuer() => {
                     self.set_aside(claim, issuer, &trouble).await?;
-                    candidates.push(unread(filing));
+                    candidates.push(Candidate::unread(filing));
                 }
                 Err(trouble) => {
                     ended = Err(trouble);
@@ -44,7 +41,9 @@ impl Watcher {
         }
         // What was read before the end is stored even so.
         claim.counts.read += candidates.len() as u64;
-        claim.counts.stored += self.append_candidates(claim, issuer, &candidates).await?;
+        let news = News { candidates: &candidates, ..News::default() };
+        let mut connection = self.deps.pool.acquire().await?;
+        claim.counts.stored += self.append(&mut connection, claim, issuer, news).await?;
         ended
     }
 
@@ -59,34 +58,5 @@ impl Watcher {
         // What a quotation rests on is kept for ever.
         self.keep(claim, &answer, None).await?;
         Ok(document::read(filing, &answer.body)?)
-    }
-
-    async fn append_candidates(
-        &self,
-        claim: &Claim,
-        issuer: &Followed,
-        candidates: &[Candidate],
-    ) -> Result<u64, StoreError> {
-        if candidates.is_empty() {
-            return Ok(0);
-        }
-        let mut connection = self.deps.pool.acquire().await?;
-        let mut transaction = connection.begin().await?;
-        hold(&mut transaction, &claim.lease, self.deps.lease).await?;
-        let batch = take_head(&mut transaction).await?;
-        let stored = append_candidates(&mut transaction, batch, &issuer.ticker, candidates).await?;
-        record_batch(&mut transaction, batch, Some(claim.run_id), candidates.len()).await?;
-        transaction.commit().await?;
-        Ok(stored)
-    }
-}
-
-fn unread(filing: &Filing) -> Candidate {
-    Candidate {
-        cik: filing.cik,
-        accession: filing.accession.clone(),
-        is_about_debt: filing.items.iter().any(|item| item == "2.03"),
-        sentence: None,
-        amount_usd: None,
     }
 }

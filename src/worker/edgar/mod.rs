@@ -234,16 +234,14 @@ impl Watcher {
     }
 
     async fn issuers(&self) -> Result<Vec<Followed>, StoreError> {
-        let Issuers::Named(issuers) = &self.watch.issuers else {
-            let filers = list_filers(&mut *self.deps.pool.acquire().await?).await?;
-            if filers.is_empty() {
-                tracing::warn!(
-                    "the table of issuers names no filer, so no filings are read; see `miner-signals facts`"
-                );
-            }
-            return Ok(filers.into_iter().map(|(ticker, cik)| Followed { ticker: ticker.into(), cik }).collect());
+        let filers = match &self.watch.issuers {
+            Issuers::Named(issuers) => return Ok(issuers.clone()),
+            Issuers::OfTable => list_filers(&mut *self.deps.pool.acquire().await?).await?,
         };
-        Ok(issuers.clone())
+        if filers.is_empty() {
+            tracing::warn!("the table of issuers names no filer, so no filings are read; see `miner-signals facts`");
+        }
+        Ok(filers.into_iter().map(|(ticker, cik)| Followed { ticker: ticker.into(), cik }).collect())
     }
 
     async fn read_every_issuer(&mut self, claim: &mut Claim, stop: &CancellationToken) -> Result<(), Trouble> {

@@ -7,6 +7,7 @@ use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Followed, Trouble, Watcher};
+use crate::domain::filing::candidate::Candidate;
 use crate::domain::filing::{Filing, StatedFigure};
 use crate::domain::time::Span;
 use crate::sources::Refused;
@@ -15,6 +16,7 @@ use crate::sources::edgar::{SOURCE, normalize};
 use crate::sources::feed::{Answer, Ask};
 use crate::sources::http::{FetchError, Fetched};
 use crate::store::StoreError;
+use crate::store::candidate::append_candidates;
 use crate::store::evidence::{keep_raw, quarantine};
 use crate::store::filing::{append_figures, append_filings, is_awaiting_figures, list_accessions};
 use crate::store::head::{MAX_ROWS_PER_BATCH, record_batch, take_head};
@@ -28,6 +30,20 @@ const AWAIT_FIGURES: Span = Span::DAY;
 /// The forms that come with figures.
 const WITH_FIGURES: [&str; 12] =
     ["10-Q", "10-Q/A", "10-QT", "10-QT/A", "10-K", "10-K/A", "10-KT", "10-KT/A", "20-F", "20-F/A", "40-F", "40-F/A"];
+
+/// What one batch of an issuer holds.
+#[derive(Clone, Copy, Default)]
+pub(super) struct News<'a> {
+    pub filings: &'a [Filing],
+    pub figures: &'a [StatedFigure],
+    pub candidates: &'a [Candidate],
+}
+
+impl News<'_> {
+    const fn is_empty(&self) -> bool {
+        self.filings.is_empty() && self.figures.is_empty() && self.candidates.is_empty()
+    }
+}
 
 impl Watcher {
     /// Asks about an issuer, and stores what is new.
@@ -133,9 +149,10 @@ impl Watcher {
         quarantine(&mut transaction, claim.run_id, &quarantined(SOURCE, &refused)).await?;
         transaction.commit().await?;
         let mut parts = figures.chunks(MAX_ROWS_PER_BATCH / 2);
-        let mut stored = self.append(&mut connection, claim, issuer, filings, parts.next().unwrap_or_default()).await?;
-        for part in parts {
-            stored += self.append(&mut connection, claim, issuer, &[], part).await?;
+        let first = News { filings, figures: parts.next().unwrap_or_default(), ..News::default() };
+        let mut stored = self.append(&mut connection, claim, issuer, first).await?;
+        for figures in parts {
+            stored += self.append(&mut connection, claim, issuer, News { figures, ..News::default() }).await?;
         }
         claim.counts.stored += stored;
         claim.counts.unchanged += ((filings.len() + figures.len()) as u64).saturating_sub(stored);
@@ -145,22 +162,22 @@ impl Watcher {
     }
 
     /// Appends a batch; when nothing of it is new, no batch has been.
-    async fn append(
+    pub(super) async fn append(
         &self,
         connection: &mut sqlx::PgConnection,
         claim: &Claim,
         issuer: &Followed,
-        filings: &[Filing],
-        figures: &[StatedFigure],
+        news: News<'_>,
     ) -> Result<u64, StoreError> {
-        if filings.is_empty() && figures.is_empty() {
+        if news.is_empty() {
             return Ok(0);
         }
         let mut transaction = connection.begin().await?;
         hold(&mut transaction, &claim.lease, self.deps.lease).await?;
         let batch = take_head(&mut transaction).await?;
-        let stored = append_filings(&mut transaction, batch, &issuer.ticker, filings).await?
-            + append_figures(&mut transaction, batch, &issuer.ticker, figures).await?;
+        let stored = append_filings(&mut transaction, batch, &issuer.ticker, news.filings).await?
+            + append_figures(&mut transaction, batch, &issuer.ticker, news.figures).await?
+            + append_candidates(&mut transaction, batch, &issuer.ticker, news.candidates).await?;
         if stored == 0 {
             transaction.rollback().await?;
         } else {

@@ -32,8 +32,6 @@ pub(in crate::api) struct Desk<'v> {
     btc_price: Option<Priced>,
     /// Closes of shares by ticker.
     closes: BTreeMap<String, Closes>,
-    /// Of those of whom none is known.
-    no_closes: Closes,
     market_freshness: Freshness,
 }
 
@@ -60,7 +58,6 @@ impl<'v> Desk<'v> {
             hashprice: priced(&hashprice),
             btc_price: priced(&btc_price),
             closes,
-            no_closes: Closes::default(),
             credit,
         })
     }
@@ -90,7 +87,8 @@ impl<'v> Desk<'v> {
 
     /// Closes of an issuer's share.
     pub fn closes(&'v self, ticker: &str) -> &'v Closes {
-        self.closes.get(ticker).unwrap_or(&self.no_closes)
+        static NONE: Closes = Closes { sessions: Vec::new(), splits: Vec::new() };
+        self.closes.get(ticker).unwrap_or(&NONE)
     }
 
     /// Mean volume of the last 20 sessions, in shares of the view's day; `None` with fewer.
